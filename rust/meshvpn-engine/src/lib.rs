@@ -1,0 +1,3 @@
+//! The half of meshvpn that moves bytes.
+
+pub mod aead;

@@ -1,0 +1,1 @@
+//! Packets for people.

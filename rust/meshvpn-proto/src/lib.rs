@@ -1,0 +1,18 @@
+//! The pure half of meshvpn: everything that decides, nothing that moves bytes.
+//!
+//! No sockets, no threads, no clock, no global randomness: time and seeds are arguments, so the
+//! same code runs on a real machine, under a fuzzer and in a simulated internet.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`packet`] | IP, ICMP, TCP and UDP for people: parse, one-line summary, fragments, pcapng, ICMP errors |
+//! | [`forward`] | the batch forwarder: split, checksum, route, seal · open, replay, judge, join |
+//! | [`session`] | transport sessions: AEAD seam, data framing, replay window, the pre-shared-key handshake |
+//! | [`path`] | what is known of a path: its MTU |
+
+#![forbid(unsafe_code)]
+
+pub mod forward;
+pub mod packet;
+pub mod path;
+pub mod session;

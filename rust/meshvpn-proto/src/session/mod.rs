@@ -1,0 +1,3 @@
+//! Transport sessions: keys, counters, replay protection and the data framing they share.
+
+pub mod aead;
