@@ -1,0 +1,281 @@
+"""A host of the lab: a network namespace, the programs in it, and a way in for Python.
+
+A socket keeps the namespace of the thread that opened it, and a program that of the thread that
+started it. So one Python process can play every host of the lab:
+
+    with alice.enter():
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)   # alice's, for all its life
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from ..errors import LabError
+from . import kernel
+from .ownership import NETNS_DIRECTORY
+from .programs import find_program, run_program, stop_processes
+
+if TYPE_CHECKING:
+    from .link import Interface
+
+__all__ = ["Host"]
+
+# Linux gives the first namespace's IPv4 settings to each new one; the lab must not depend on them.
+# IPv6 addresses work at once without duplicate address detection, and nobody advertises routes.
+_HOST_SYSCTLS = {
+    "net/ipv4/ip_forward": "0",
+    "net/ipv4/conf/all/rp_filter": "0",
+    "net/ipv4/conf/default/rp_filter": "0",
+    "net/ipv6/conf/all/accept_dad": "0",
+    "net/ipv6/conf/default/accept_dad": "0",
+    "net/ipv6/conf/default/accept_ra": "0",
+    "net/ipv6/conf/all/forwarding": "0",
+}
+
+# <net/tcp_states.h>: the state column of /proc/net/tcp, and of udp for a socket without a peer.
+_LISTENING = {"tcp": "0A", "udp": "07"}
+
+
+class Host:
+    """One machine of the lab. Made by :meth:`Lab.host`; lives as long as its lab.
+
+    Attributes:
+        name: its name within the lab.
+        netns: the name of its namespace under ``/var/run/netns``, for ``ip netns exec`` and for
+            every ``netns=`` parameter of meshvpn.
+        interfaces: its network devices by name, without ``lo``.
+    """
+
+    def __init__(self, name: str, netns: str) -> None:
+        self.name = name
+        self.netns = netns
+        self.interfaces: dict[str, Interface] = {}
+        self._routes: list[tuple[str, str]] = []
+        self._processes: list[subprocess.Popen[str]] = []
+        self.ip("link set lo up")
+        self.sysctl(_HOST_SYSCTLS)
+
+    @property
+    def path(self) -> Path:
+        """The file that stands for the namespace."""
+        return NETNS_DIRECTORY / self.netns
+
+    @property
+    def ipv4(self) -> str:
+        """Its first IPv4 address, without prefix length.
+
+        Raises:
+            LabError: it has none.
+        """
+        return self._first(4)
+
+    @property
+    def ipv6(self) -> str:
+        """Its first IPv6 address, without prefix length.
+
+        Raises:
+            LabError: it has none.
+        """
+        return self._first(6)
+
+    # --- Python inside the host ---
+
+    def enter(self) -> AbstractContextManager[None]:
+        """Puts the calling thread, and no other, into the host for the body of a ``with``.
+
+        Do not ``await`` in the body: other tasks of the thread would be in the host as well.
+        """
+        return kernel.enter_namespace(str(self.path))
+
+    def socket(
+        self,
+        family: int = socket.AF_INET,
+        kind: int = socket.SOCK_DGRAM,
+        *,
+        bind: tuple[str, int] | None = None,
+    ) -> socket.socket:
+        """A socket of this host (UDP over IPv4 unless told otherwise), bound where asked."""
+        with self.enter():
+            opened = socket.socket(family, kind)
+        if bind is not None:
+            opened.bind(bind)
+        return opened
+
+    # --- programs inside the host ---
+
+    def run(
+        self,
+        command: Sequence[str | os.PathLike[str]],
+        *,
+        check: bool = True,
+        timeout: float = 60.0,
+        input: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a program in the host to its end.
+
+        Args:
+            command: program and arguments.
+            check: raise when it fails.
+            timeout: seconds after which it is killed.
+            input: what it reads from its standard input.
+            env: its environment; by default this process's.
+
+        Returns:
+            Exit status and output as text.
+
+        Raises:
+            MissingProgramError: it is not installed.
+            LabError: it failed or took too long; the message holds what it printed.
+        """
+        process = self.popen(command, stdin=subprocess.PIPE if input else None, env=env)
+        arguments = " ".join(map(str, command))
+        try:
+            out, err = process.communicate(input, timeout)
+        except subprocess.TimeoutExpired as expired:
+            raise LabError(f"{arguments!r} on {self.name} took over {timeout:g} s") from expired
+        finally:
+            stop_processes([process])
+            self._processes.remove(process)
+        if check and process.returncode != 0:
+            status = process.returncode
+            raise LabError(
+                f"{arguments!r} on {self.name} ended with {status}:\n{out}{err}".rstrip()
+            )
+        return subprocess.CompletedProcess(list(command), process.returncode, out, err)
+
+    def popen(
+        self,
+        command: Sequence[str | os.PathLike[str]],
+        *,
+        stdin: int | IO[str] | None = None,
+        stdout: int | IO[str] | None = subprocess.PIPE,
+        stderr: int | IO[str] | None = subprocess.PIPE,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
+        """Starts a program in the host; with the lab it ends, its children too, and its pipes close.
+
+        Standard input is empty and the outputs are pipes of text unless told otherwise (files and
+        the constants of :mod:`subprocess` as there). Redirect the outputs of a talkative program
+        that nobody reads: it stops when 64 KiB wait in the pipe.
+        """
+        program, *arguments = map(str, command)
+        with self.enter():
+            process = subprocess.Popen(
+                [find_program(program), *arguments],
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=env,
+                text=True,
+                start_new_session=True,
+            )
+        self._processes.append(process)
+        return process
+
+    def wait_listening(self, port: int, *, protocol: str = "tcp", timeout: float = 5.0) -> None:
+        """Waits until something in the host listens on a port, without connecting to it.
+
+        Raises:
+            LabError: nothing does after ``timeout`` seconds.
+        """
+        end = time.monotonic() + timeout
+        while not self._listens(port, protocol):
+            if time.monotonic() > end:
+                raise LabError(f"nothing listens on {protocol} port {port} of host {self.name!r}")
+            time.sleep(0.01)
+
+    def _listens(self, port: int, protocol: str) -> bool:
+        wanted = f":{port:04X}", _LISTENING[protocol]
+        with self.enter():
+            tables = [Path(f"/proc/thread-self/net/{protocol}{version}") for version in ("", "6")]
+            rows = [row.split() for table in tables for row in table.read_text().splitlines()[1:]]
+        return any(row[1].endswith(wanted[0]) and row[3] == wanted[1] for row in rows)
+
+    # --- configuration ---
+
+    def add_route(self, destination: str, *, via: str) -> None:
+        """Sends packets for ``destination`` (a network or ``default``) to the router ``via``.
+
+        The route comes back by itself after the device was down or changed its address.
+        """
+        self._routes.append((destination, via))
+        self.ip(_route_command(destination, via))
+
+    def ip(self, *commands: str, tolerate_failure: bool = False) -> str:
+        """Runs ``ip`` commands in the host, in one process: ``host.ip("addr add … dev eth0")``."""
+        force = ["-force"] if tolerate_failure else []
+        with self.enter():
+            return run_program(
+                ["ip", *force, "-batch", "-"],
+                text="\n".join(commands),
+                tolerate_failure=tolerate_failure,
+            )
+
+    def nft(self, ruleset: str) -> None:
+        """Loads nftables rules into the host."""
+        with self.enter():
+            run_program(["nft", "-f", "-"], text=ruleset)
+
+    def sysctl(self, values: Mapping[str, str]) -> None:
+        """Sets kernel parameters of the host, named as paths: ``net/ipv4/ip_forward``.
+
+        Raises:
+            LabError: a parameter does not exist or refuses the value.
+        """
+        with self.enter():
+            for name, value in values.items():
+                try:
+                    Path("/proc/sys", name).write_text(value)
+                except OSError as refusal:
+                    problem = f"cannot set {name} to {value!r} on {self.name}: {refusal}"
+                    raise LabError(problem) from refusal
+
+    def forget(self, interface: Interface) -> None:
+        """Drops what the lab remembers of a removed device: itself and the routes through it."""
+        del self.interfaces[interface.name]
+        gone = [at.network for at in interface.addresses]
+        self._routes = [
+            (to, via) for to, via in self._routes if not any(ip_address(via) in net for net in gone)
+        ]
+
+    def restore(self) -> None:
+        """Brings addresses and routes back that the kernel dropped with a device or an address."""
+        addresses = [
+            command for device in self.interfaces.values() for command in device.commands()
+        ]
+        routes = [_route_command(destination, via) for destination, via in self._routes]
+        self.ip(*addresses, *routes, tolerate_failure=True)
+
+    def stop_processes(self) -> None:
+        """Ends every program started by :meth:`popen`."""
+        stop_processes(self._processes)
+
+    def _first(self, version: int) -> str:
+        for device in self.interfaces.values():
+            for address in device.addresses:
+                if address.version == version:
+                    return str(address.ip)
+        raise LabError(
+            f"host {self.name!r} has no IPv{version} address", hint="link it to another host first"
+        )
+
+    def __repr__(self) -> str:
+        devices = ", ".join(str(device) for device in self.interfaces.values())
+        return f"<{type(self).__name__} {self.name}: {devices or 'not linked'}>"
+
+
+def _route_command(destination: str, via: str) -> str:
+    # To `ip`, "default" alone means IPv4, even with an IPv6 router.
+    if destination == "default" and ":" in via:
+        destination = "::/0"
+    return f"route replace {destination} via {via}"

@@ -1,0 +1,173 @@
+"""A router of the lab: a host that forwards, translates, and can be made to misbehave."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from pathlib import Path
+
+from ..errors import ConfigError
+from . import kernel, rulesets
+from .addresses import Addresses, parse_addresses
+from .fault import Fault
+from .host import Host
+from .link import Bridge, Interface
+from .nat import Nat
+from .rulesets import NatSettings
+
+__all__ = ["Router"]
+
+# Redirects would teach hosts ways around the router under test.
+_ROUTER_SYSCTLS = {
+    "net/ipv4/ip_forward": "1",
+    "net/ipv4/conf/all/send_redirects": "0",
+    "net/ipv4/conf/default/send_redirects": "0",
+    "net/ipv6/conf/all/forwarding": "1",
+}
+
+# With these at 1 (the module's default) packets *inside* a bridge pass the router's rules as well,
+# which breaks hairpins. The switches exist only where the module br_netfilter is loaded.
+_BRIDGE_SWITCHES = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
+
+# Linux's own values: an unanswered datagram, and a stream (both ways for more than two seconds).
+_UDP_TIMEOUT = "net/netfilter/nf_conntrack_udp_timeout"
+_UDP_STREAM_TIMEOUT = "net/netfilter/nf_conntrack_udp_timeout_stream"
+
+_BLOCK_UDP = """
+table inet block_udp {
+  chain forward { type filter hook forward priority filter - 10; meta l4proto udp drop; }
+}
+"""
+
+# The errors of RFC 792 and RFC 4443. Echo still passes, and so does IPv6 neighbour discovery.
+_BLOCK_ICMP = """
+table inet block_icmp {
+  chain errors {
+    icmp type { destination-unreachable, time-exceeded, parameter-problem } drop
+    icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem } drop
+  }
+  chain output { type filter hook output priority filter - 10; jump errors; }
+  chain forward { type filter hook forward priority filter - 10; jump errors; }
+}
+"""
+
+
+class Router(Host):
+    """A host that forwards between its links. Made by :meth:`Lab.router`."""
+
+    def __init__(self, name: str, netns: str) -> None:
+        super().__init__(name, netns)
+        self._settings: NatSettings | None = None
+        self._bridges: list[Bridge] = []
+        self.sysctl(_ROUTER_SYSCTLS)
+        with self.enter():
+            switches = [switch for switch in _BRIDGE_SWITCHES if Path("/proc/sys", switch).exists()]
+        self.sysctl(dict.fromkeys(switches, "0"))
+
+    def bridge(self, name: str, addresses: Addresses = ()) -> Bridge:
+        """Builds a switch into the router, whose gateway it is at ``addresses``."""
+        bridge = Bridge(self, name, addresses)
+        self._bridges.append(bridge)
+        return bridge
+
+    def nat(
+        self,
+        nat: Nat,
+        *,
+        wan: str = "wan0",
+        lan: str = "lan0",
+        ports: range | None = None,
+        step: int = 1,
+        timeout: int = 300,
+        tcp_like_udp: bool = False,
+    ) -> None:
+        """Makes the router a NAT; a second call replaces the first and forgets every mapping.
+
+        Args:
+            nat: which kind. ``Nat.CGNAT`` means the carrier's half of it.
+            wan: device towards the public network; its first IPv4 address is the outer one.
+            lan: device towards the inside.
+            ports: outer ports to choose from, of the kinds with random ports (all above 1023 by
+                default); of the carrier: the first subscriber's block, the next ones follow.
+            step: by how much ``Nat.SYMMETRIC_SEQUENTIAL`` counts; negative counts downwards.
+            timeout: seconds after which an unused endpoint-independent mapping is forgotten.
+            tcp_like_udp: map TCP by the same rules; otherwise TCP is plainly masqueraded.
+
+        Raises:
+            ConfigError: there is no such device, it has no IPv4 address, or ``step`` is 0.
+        """
+        if step == 0:
+            raise ConfigError("a sequential NAT must count: step is 0")
+        self._settings = NatSettings(
+            nat,
+            wan,
+            lan,
+            address=str(self._ipv4(wan).ip),
+            inside=str(self._ipv4(lan).network),
+            ports=ports,
+            step=step,
+            timeout=timeout,
+            tcp_like_udp=tcp_like_udp,
+        )
+        self.reboot()
+
+    def reboot(self) -> None:
+        """Forgets every mapping and connection, as when the NAT lost power for a moment."""
+        if self._settings is not None:
+            self.nft(rulesets.render(self._settings))
+        with self.enter():
+            kernel.flush_conntrack()
+
+    def set_udp_timeout(self, seconds: int, *, stream: int | None = None) -> None:
+        """Sets how long the NAT remembers a silent UDP flow, and forgets every flow of now.
+
+        Args:
+            seconds: for a flow that is not a stream (and for every endpoint-independent mapping,
+                if ``stream`` is not longer).
+            stream: for a flow that has gone both ways for over two seconds; by default the same.
+        """
+        longest = max(seconds, stream or seconds)
+        self.sysctl({_UDP_TIMEOUT: str(seconds), _UDP_STREAM_TIMEOUT: str(stream or seconds)})
+        if self._settings is not None:
+            self._settings = dataclasses.replace(self._settings, timeout=longest)
+        self.reboot()
+
+    def renumber(self, address: str, *, device: str = "wan0") -> None:
+        """Changes the outer IPv4 address, as when a provider gives another one."""
+        interface = self._interface(device)
+        (new,) = parse_addresses(address)
+        old = self._ipv4(device)
+        interface.addresses[interface.addresses.index(old)] = new
+        self.ip(f"address del {old} dev {device}")
+        self.restore()
+        if self._settings is not None and self._settings.wan == device:
+            self._settings = dataclasses.replace(self._settings, address=str(new.ip))
+        self.reboot()
+
+    def block_udp(self) -> Fault:
+        """Forwards no UDP any more, in neither direction and for both IP versions."""
+        return self._block("udp", _BLOCK_UDP)
+
+    def block_icmp(self) -> Fault:
+        """Says nothing about packets that cannot go on: a path MTU must be found by probing.
+
+        ICMP errors, "packet too big" with them, are neither made nor forwarded; echo passes.
+        """
+        return self._block("icmp", _BLOCK_ICMP)
+
+    def _block(self, what: str, rules: str) -> Fault:
+        table = f"inet block_{what}"
+        self.nft(f"table {table}\ndelete table {table}\n{rules}")
+        return Fault(f"{what} blocked on {self.name}", lambda: self.nft(f"delete table {table}"))
+
+    def _interface(self, device: str) -> Interface:
+        if device not in self.interfaces:
+            known = ", ".join(self.interfaces) or "none"
+            raise ConfigError(f"router {self.name!r} has no device {device!r} (it has: {known})")
+        return self.interfaces[device]
+
+    def _ipv4(self, device: str) -> ipaddress.IPv4Interface:
+        for address in self._interface(device).addresses:
+            if isinstance(address, ipaddress.IPv4Interface):
+                return address
+        raise ConfigError(f"{device} of router {self.name!r} has no IPv4 address")
