@@ -16,3 +16,4 @@ pub mod forward;
 pub mod packet;
 pub mod path;
 pub mod session;
+pub mod tunnel;

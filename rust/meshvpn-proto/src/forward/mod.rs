@@ -1,1 +1,31 @@
-//! Packets for people.
+//! The batch forwarder: the whole data plane but for its system calls. Bytes in, bytes out.
+//!
+//! | step | module |
+//! |---|---|
+//! | read the frame that the TUN gave | [`virtio`], [`view`] |
+//! | find the peer, judge the packet | [`peers`] |
+//! | cut super-packets into segments, complete checksums | [`split`], [`checksum`] |
+//! | seal, and put equal datagrams together for one send | [`outbound`] |
+//! | open, refuse replays, judge | [`inbound`] |
+//! | put segments together for one write | [`join`] |
+//! | count what was dropped, and why | [`drops`] |
+//!
+//! [`Outbound`] and [`Inbound`] are independent and belong to one thread each. They share peers
+//! through [`Slot`]s, never with a lock per packet. The engine puts a TUN and UDP sockets around
+//! them, the tests and the simulator put buffers there; the code between is the same.
+
+pub mod checksum;
+pub mod drops;
+pub mod inbound;
+pub mod join;
+pub mod outbound;
+pub mod peers;
+pub mod split;
+pub mod view;
+pub mod virtio;
+
+pub use drops::{DropReason, Tally};
+pub use inbound::{Arrival, Control, Inbound};
+pub use outbound::{Outbound, Transmit};
+pub use peers::{Claim, Path, Peers, Slot};
+pub use view::IpView;

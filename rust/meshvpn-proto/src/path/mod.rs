@@ -1,1 +1,9 @@
-//! Packets for people.
+//! What is known of a path, and how it is found out.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`probe`] | the messages that peers exchange about the path between them |
+//! | [`mtu`] | how long a datagram may be: found by probing, kept under watch |
+
+pub mod mtu;
+pub mod probe;

@@ -1,0 +1,323 @@
+//! Inbound: from the network to the TUN.
+//!
+//! ```text
+//! buffers ──claim──► open ──► replay window ──► admit ──► join ──► one write per run
+//! (a run of datagrams each)   out of place, up to 16 a call        [virtio][headers][payload]…
+//! ```
+//!
+//! The owner receives into buffers of its own, hands them all over in one call to
+//! [`Inbound::receive`], writes the [writes](Inbound::writes) to the TUN, and passes the
+//! [control messages](Inbound::take_control) to the driver.
+
+use core::net::SocketAddr;
+use core::ops::Range;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+
+use super::join::Joiner;
+use super::peers::{Claim, Peers};
+use super::view::IpView;
+use super::{DropReason, Tally};
+use crate::session::aead::{Aead, MAX_BATCH, Open, TAG_LEN};
+use crate::session::transport::{DataMessage, SealedSession};
+
+/// Control messages kept from one batch; their senders repeat what is lost.
+const MAX_CONTROL: usize = 64;
+/// Longest control message: a path MTU probe fills a jumbo frame.
+const MAX_CONTROL_LEN: usize = 9216;
+/// Room before each opened packet: its virtio header, rounded up so that packets stay aligned.
+const HEADROOM: usize = 16;
+
+/// A buffer as received: one datagram, or a run of equal ones that the kernel put together.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// The datagrams, one after the other.
+    pub bytes: &'a [u8],
+    /// Length of each but perhaps the last.
+    pub segment_size: usize,
+    /// Who sent them.
+    pub source: SocketAddr,
+    /// Which of the engine's sockets received them.
+    pub socket: usize,
+    /// The buffer was too short for what arrived.
+    pub is_truncated: bool,
+}
+
+/// Something that the forwarder does not handle itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// The peer whose session it came through; `None` for a bare datagram that proves nothing.
+    pub slot: Option<usize>,
+    /// The opened plaintext, or the bare datagram.
+    pub message: Vec<u8>,
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Which of the engine's sockets received it.
+    pub socket: usize,
+}
+
+/// The inbound half of a forwarder, with its buffers. One thread owns it.
+pub struct Inbound {
+    aead: Box<dyn Aead>,
+    opened: Box<[u8]>,
+    opened_len: usize,
+    joiner: Joiner,
+    sessions: Vec<KnownSession>,
+    control: Vec<Control>,
+    tally: Tally,
+}
+
+/// A session that this batch has packets for; looked up once.
+struct KnownSession {
+    index: u32,
+    slot: usize,
+    session: Arc<SealedSession>,
+    packets: u64,
+}
+
+/// A data message on its way through one AEAD call.
+struct Pending<'a> {
+    message: DataMessage<'a>,
+    known: usize,
+    opened: Range<usize>,
+    source: SocketAddr,
+    socket: usize,
+}
+
+impl Inbound {
+    /// A forwarder that opens with `aead`, for batches of up to `batch_bytes` received bytes.
+    pub fn new(aead: Box<dyn Aead>, batch_bytes: usize) -> Self {
+        Self {
+            aead,
+            // A data message is at least as long as the headroom of its packet; bare IP packets, at
+            // least 20 bytes each, can need nearly as much again.
+            opened: vec![0; batch_bytes * 2 + HEADROOM].into(),
+            opened_len: 0,
+            joiner: Joiner::default(),
+            sessions: Vec::with_capacity(8),
+            control: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Takes a batch of received buffers and prepares what goes to the TUN. What was prepared
+    /// before is forgotten.
+    pub fn receive<'a>(
+        &mut self,
+        arrivals: impl IntoIterator<Item = Arrival<'a>>,
+        peers: &impl Peers,
+    ) {
+        self.opened_len = 0;
+        self.joiner.clear();
+        let mut pending = ArrayVec::<Pending<'a>, MAX_BATCH>::new();
+        for arrival in arrivals {
+            if arrival.is_truncated {
+                self.tally.drop(DropReason::Truncated, 1);
+                continue;
+            }
+            for datagram in arrival.bytes.chunks(arrival.segment_size.max(1)) {
+                match self.claim(datagram, &arrival, peers) {
+                    Ok(Some(message)) => pending.push(message),
+                    Ok(None) => {}
+                    Err(reason) => self.tally.drop(reason, 1),
+                }
+                if pending.is_full() {
+                    self.open(&mut pending, peers);
+                }
+            }
+        }
+        self.open(&mut pending, peers);
+        self.joiner.finish(&mut self.opened);
+        for known in self.sessions.drain(..) {
+            peers.slot(known.slot).count(0, known.packets);
+        }
+    }
+
+    /// The frames to write to the TUN, each as the pieces that make it up.
+    pub fn writes(&self) -> impl Iterator<Item = (u32, impl Iterator<Item = IoSlice<'_>>)> {
+        self.joiner.writes().map(|write| {
+            (write.packets, write.map(|range| IoSlice::new(&self.opened[range])))
+        })
+    }
+
+    /// What the driver should see, oldest first.
+    pub fn take_control(&mut self) -> impl Iterator<Item = Control> {
+        self.control.drain(..)
+    }
+
+    /// What was counted since the last call.
+    pub fn take_tally(&mut self) -> Tally {
+        core::mem::take(&mut self.tally)
+    }
+
+    /// Counts packets that the TUN refused.
+    pub fn count_drop(&mut self, reason: DropReason, count: u64) {
+        self.tally.drop(reason, count);
+    }
+
+    fn claim<'a>(
+        &mut self,
+        datagram: &'a [u8],
+        arrival: &Arrival<'a>,
+        peers: &impl Peers,
+    ) -> Result<Option<Pending<'a>>, DropReason> {
+        let message = DataMessage::parse(datagram);
+        if let Some(message) = message
+            && let Some(known) =
+                self.sessions.iter().rposition(|known| known.index == message.receiver)
+        {
+            return Ok(Some(self.pending(message, known, arrival)));
+        }
+        match peers.claim(datagram, arrival.source)? {
+            Claim::Plain { slot } => self.take_plain(datagram, slot, arrival, peers).map(|()| None),
+            Claim::Sealed { slot, session } => {
+                let message = message.ok_or(DropReason::UnknownType)?;
+                let index = message.receiver;
+                self.sessions.push(KnownSession { index, slot, session, packets: 0 });
+                Ok(Some(self.pending(message, self.sessions.len() - 1, arrival)))
+            }
+            Claim::Control => {
+                let Arrival { source, socket, .. } = *arrival;
+                keep(&mut self.control, None, datagram, source, socket).map(|()| None)
+            }
+        }
+    }
+
+    fn pending<'a>(
+        &mut self,
+        message: DataMessage<'a>,
+        known: usize,
+        arrival: &Arrival<'a>,
+    ) -> Pending<'a> {
+        let opened = self.make_room(message.sealed.len() - TAG_LEN);
+        Pending { message, known, opened, source: arrival.source, socket: arrival.socket }
+    }
+
+    fn make_room(&mut self, len: usize) -> Range<usize> {
+        let start = self.opened_len + HEADROOM;
+        self.opened_len = start + len;
+        start..self.opened_len
+    }
+
+    fn open(&mut self, pending: &mut ArrayVec<Pending<'_>, MAX_BATCH>, peers: &impl Peers) {
+        if pending.is_empty() {
+            return;
+        }
+        let verdicts = self.open_all(pending);
+        let mut pending = pending.drain(..).zip(verdicts).peekable();
+        while let Some((first, _)) = pending.peek() {
+            // One lock for all packets of a session that follow each other.
+            let known = first.known;
+            let session = Arc::clone(&self.sessions[known].session);
+            let mut window = session.replay_window();
+            while let Some((message, valid)) =
+                pending.next_if(|(message, _)| message.known == known)
+            {
+                let result = match (valid, valid && window.accept(message.message.counter)) {
+                    (false, _) => Err(DropReason::BadTag),
+                    (true, false) => Err(DropReason::Replayed),
+                    (true, true) => self.deliver(&message, peers),
+                };
+                if let Err(reason) = result {
+                    self.tally.drop(reason, 1);
+                }
+            }
+        }
+    }
+
+    fn open_all(&mut self, pending: &[Pending<'_>]) -> ArrayVec<bool, MAX_BATCH> {
+        let Self { aead, opened, sessions, .. } = self;
+        let mut jobs = ArrayVec::<Open<'_>, MAX_BATCH>::new();
+        let mut position = 0;
+        let mut rest = &mut opened[..];
+        for Pending { message, known, opened, .. } in pending {
+            let (_, following) = rest.split_at_mut(opened.start - position);
+            let (out, following) = following.split_at_mut(opened.len());
+            position = opened.end;
+            rest = following;
+            jobs.push(Open {
+                key: sessions[*known].session.receive_key(),
+                counter: message.counter,
+                sealed: message.sealed,
+                out,
+                valid: false,
+            });
+        }
+        aead.open(&mut jobs);
+        jobs.iter().map(|job| job.valid).collect()
+    }
+
+    /// Passes on an authentic packet: to the TUN, to the driver, or, when it is empty, to nobody.
+    fn deliver(&mut self, message: &Pending<'_>, peers: &impl Peers) -> Result<(), DropReason> {
+        let known = &mut self.sessions[message.known];
+        known.packets += 1;
+        let slot = known.slot;
+        let plaintext = &self.opened[message.opened.clone()];
+        match plaintext.first().map(|byte| byte >> 4) {
+            None => Ok(()),
+            Some(4 | 6) => {
+                let view = IpView::parse(plaintext)?;
+                self.push_packet(message.opened.start, &view, slot, peers)
+            }
+            Some(_) => {
+                keep(&mut self.control, Some(slot), plaintext, message.source, message.socket)
+            }
+        }
+    }
+
+    fn take_plain(
+        &mut self,
+        packet: &[u8],
+        slot: usize,
+        arrival: &Arrival<'_>,
+        peers: &impl Peers,
+    ) -> Result<(), DropReason> {
+        peers.slot(slot).count(0, 1);
+        if !matches!(packet.first().map(|byte| byte >> 4), Some(4 | 6)) {
+            let Arrival { source, socket, .. } = *arrival;
+            return keep(&mut self.control, Some(slot), packet, source, socket);
+        }
+        let view = IpView::parse(packet)?;
+        let range = self.make_room(view.total_len);
+        self.opened[range.clone()].copy_from_slice(&packet[..view.total_len]);
+        self.push_packet(range.start, &view, slot, peers)
+    }
+
+    fn push_packet(
+        &mut self,
+        start: usize,
+        view: &IpView,
+        slot: usize,
+        peers: &impl Peers,
+    ) -> Result<(), DropReason> {
+        let range = start..start + view.total_len;
+        peers.admit(slot, view, &self.opened[range.clone()])?;
+        self.tally.packets += 1;
+        self.tally.bytes += view.total_len as u64;
+        self.joiner.push(&self.opened, range, view);
+        Ok(())
+    }
+}
+
+/// Keeps a message for the driver, unless it is too long or there are too many.
+fn keep(
+    control: &mut Vec<Control>,
+    slot: Option<usize>,
+    message: &[u8],
+    source: SocketAddr,
+    socket: usize,
+) -> Result<(), DropReason> {
+    if control.len() == MAX_CONTROL || message.len() > MAX_CONTROL_LEN {
+        return Err(DropReason::ControlOverflow);
+    }
+    control.push(Control { slot, message: message.to_vec(), source, socket });
+    Ok(())
+}
+
+impl core::fmt::Debug for Inbound {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Inbound").field("aead", &self.aead.name()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,379 @@
+//! Outbound: from the TUN to the network.
+//!
+//! ```text
+//! frame ──parse, route, judge──► split and checksum ──► staged ──seal──► sealed ──► one send per run
+//! [virtio][up to 64 KB]          one pass over the payload      out of place     of equal sizes
+//! ```
+//!
+//! The owner reads frames into [`Outbound::frame_buffer`] and [pushes](Outbound::push) them until
+//! the TUN is dry or the batch [is full](Outbound::is_full); then it [seals](Outbound::seal), sends
+//! the [transmits](Outbound::transmits), writes the [replies](Outbound::replies) back to the TUN,
+//! and [clears](Outbound::clear).
+
+use core::net::IpAddr;
+use core::ops::Range;
+use core::sync::atomic::Ordering;
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+
+use super::peers::{Path, Peers};
+use super::split::{SinglePacket, SuperPacket};
+use super::view::IpView;
+use super::virtio::{self, Header};
+use super::{DropReason, Tally};
+use crate::packet::icmp_error::too_big;
+use crate::session::aead::{Aead, MAX_BATCH, Seal};
+use crate::session::transport::{OVERHEAD, Session, padded_len, write_header};
+
+/// Longest frame: a virtio header and the longest IP packet.
+const FRAME_LEN: usize = virtio::LEN + 65_535;
+/// Frames are taken until this much is staged, so that a full super-packet goes out at once.
+const STAGED_FULL: usize = 32 * 1024;
+/// What is staged when full, and then one more frame with 128 copies of 256 bytes of headers.
+const STAGED_LEN: usize = STAGED_FULL + 65_535 + 32 * 1024;
+/// Frames per batch, so that a flood of small packets still leaves now and then.
+const MAX_FRAMES: usize = 64;
+/// ICMP errors per batch: these answer one host's packets, which wait for nothing else.
+const MAX_REPLIES: usize = 8;
+/// An ICMP error quotes no more than makes 1,280 bytes (RFC 4443, section 2.4 (c)).
+const REPLY_LEN: usize = virtio::LEN + 1280;
+/// The smallest MTU of IPv6 (RFC 8200, section 5): nobody need go below it, so a path that is
+/// narrower gets fragments of the datagram around the packet.
+const IPV6_MIN_MTU: usize = 1280;
+
+/// Kernel limits on one segmented send: segments, and bytes of a UDP datagram over IPv4.
+const MAX_SEND_SEGMENTS: usize = 64;
+const MAX_SEND_BYTES: usize = 65_507;
+
+/// The outbound half of a forwarder, with its buffers. One thread owns it.
+pub struct Outbound {
+    aead: Box<dyn Aead>,
+    frame: Box<[u8]>,
+    staged: Box<[u8]>,
+    staged_len: usize,
+    sealed: Box<[u8]>,
+    packets: Vec<Staged>,
+    targets: Vec<Target>,
+    frames: usize,
+    replies: Box<[u8]>,
+    reply_lens: ArrayVec<usize, MAX_REPLIES>,
+    tally: Tally,
+}
+
+/// A peer that this batch sends to; loaded once, so a rekey takes effect with the next batch.
+struct Target {
+    slot: usize,
+    session: Arc<Session>,
+    path: Arc<Path>,
+    datagram_max: usize,
+    packets: u64,
+}
+
+/// A packet as it will be sealed: its place in `staged`, padding included.
+struct Staged {
+    range: Range<usize>,
+    target: usize,
+    counter: u64,
+    /// Longer than the path takes; the IP layer may cut it.
+    may_fragment: bool,
+    /// Its place in `sealed`, or in `staged` under a plain session.
+    datagram: Range<usize>,
+}
+
+/// One send: a run of datagrams to one peer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Transmit<'a> {
+    /// The way to send it.
+    pub path: &'a Path,
+    /// The datagrams, one after the other.
+    pub contents: &'a [u8],
+    /// Length of each datagram but perhaps the last; `None` for a single one.
+    pub segment_size: Option<usize>,
+    /// Longer than the path takes: to be sent without "don't fragment".
+    pub may_fragment: bool,
+    /// The peer's slot.
+    pub slot: usize,
+}
+
+impl Outbound {
+    /// A forwarder that seals with `aead`.
+    pub fn new(aead: Box<dyn Aead>) -> Self {
+        Self {
+            aead,
+            frame: vec![0; FRAME_LEN].into(),
+            staged: vec![0; STAGED_LEN].into(),
+            staged_len: 0,
+            sealed: vec![0; STAGED_LEN + super::split::MAX_SEGMENTS * OVERHEAD].into(),
+            packets: Vec::with_capacity(256),
+            targets: Vec::with_capacity(8),
+            frames: 0,
+            replies: vec![0; MAX_REPLIES * REPLY_LEN].into(),
+            reply_lens: ArrayVec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Where to read the next frame.
+    pub fn frame_buffer(&mut self) -> &mut [u8] {
+        &mut self.frame
+    }
+
+    /// Takes the frame of `len` bytes that was read into [`Self::frame_buffer`].
+    pub fn push(&mut self, len: usize, peers: &impl Peers) {
+        self.frames += 1;
+        if let Err(reason) = self.try_push(len, peers) {
+            self.tally.drop(reason, 1);
+        }
+    }
+
+    /// The batch should be sealed and sent before the next frame is read.
+    pub fn is_full(&self) -> bool {
+        self.staged_len >= STAGED_FULL || self.frames >= MAX_FRAMES
+    }
+
+    /// Seals everything staged.
+    pub fn seal(&mut self) {
+        let Self { aead, staged, sealed, packets, targets, .. } = self;
+        let mut rest = &mut sealed[..];
+        let mut offset = 0;
+        for chunk in packets.chunk_by_mut(|a, b| a.target == b.target) {
+            let target = &targets[chunk[0].target];
+            let Session::Sealed(session) = &*target.session else {
+                chunk.iter_mut().for_each(|packet| packet.datagram = packet.range.clone());
+                continue;
+            };
+            for chunk in chunk.chunks_mut(MAX_BATCH) {
+                let mut jobs = ArrayVec::<Seal<'_>, MAX_BATCH>::new();
+                for packet in chunk {
+                    let len = packet.range.len() + OVERHEAD;
+                    let (datagram, remaining) = rest.split_at_mut(len);
+                    rest = remaining;
+                    packet.datagram = offset..offset + len;
+                    offset += len;
+                    let (header, out) =
+                        datagram.split_first_chunk_mut().expect("OVERHEAD holds a header");
+                    write_header(header, session.remote_index, packet.counter);
+                    jobs.push(Seal {
+                        key: session.send_key(),
+                        counter: packet.counter,
+                        plaintext: &staged[packet.range.clone()],
+                        out,
+                    });
+                }
+                aead.seal(&mut jobs);
+            }
+        }
+    }
+
+    /// What to send, in order. Call after [`Self::seal`].
+    pub fn transmits(&self) -> impl Iterator<Item = Transmit<'_>> {
+        let mut rest = &self.packets[..];
+        core::iter::from_fn(move || {
+            let (first, following) = rest.split_first()?;
+            let run = 1 + run_len(first, following);
+            let last = &rest[run - 1];
+            rest = &rest[run..];
+            let target = &self.targets[first.target];
+            let buffer = match *target.session {
+                Session::Plain => &self.staged,
+                Session::Sealed(_) => &self.sealed,
+            };
+            Some(Transmit {
+                path: &target.path,
+                contents: &buffer[first.datagram.start..last.datagram.end],
+                segment_size: (run > 1).then_some(first.datagram.len()),
+                may_fragment: first.may_fragment,
+                slot: target.slot,
+            })
+        })
+    }
+
+    /// Frames to write back to the TUN: ICMP errors.
+    pub fn replies(&self) -> impl Iterator<Item = &[u8]> {
+        self.replies.chunks(REPLY_LEN).zip(&self.reply_lens).map(|(reply, len)| &reply[..*len])
+    }
+
+    /// Forgets the batch, and counts it.
+    pub fn clear(&mut self, peers: &impl Peers) {
+        for target in self.targets.drain(..) {
+            peers.slot(target.slot).count(target.packets, 0);
+        }
+        self.packets.clear();
+        self.staged_len = 0;
+        self.frames = 0;
+        self.reply_lens.clear();
+    }
+
+    /// What was counted since the last call.
+    pub fn take_tally(&mut self) -> Tally {
+        core::mem::take(&mut self.tally)
+    }
+
+    /// Counts datagrams that could not be sent.
+    pub fn count_drop(&mut self, reason: DropReason, count: u64) {
+        self.tally.drop(reason, count);
+    }
+
+    /// The AEAD implementation's name.
+    pub fn aead_name(&self) -> &'static str {
+        self.aead.name()
+    }
+
+    fn try_push(&mut self, len: usize, peers: &impl Peers) -> Result<(), DropReason> {
+        let frame = core::mem::take(&mut self.frame);
+        let result = self.push_frame(&frame[..len], peers);
+        self.frame = frame;
+        result
+    }
+
+    fn push_frame(&mut self, frame: &[u8], peers: &impl Peers) -> Result<(), DropReason> {
+        let (header, packet) = frame.split_first_chunk().ok_or(DropReason::Malformed)?;
+        let header = Header::parse(header).ok_or(DropReason::Malformed)?;
+        let view = IpView::parse(packet)?;
+        let slot = peers.route(&view, packet)?;
+        let target = self.target(slot, peers)?;
+        let Target { ref session, datagram_max, .. } = self.targets[target];
+        let largest = datagram_max.saturating_sub(session.overhead());
+        let result = if header.gso.is_some() {
+            self.stage_segments(&header, packet, &view, target, largest)
+        } else {
+            self.stage_single(&header, &packet[..view.total_len], &view, target, largest)
+        };
+        if result == Err(DropReason::TooBig) {
+            self.reply_too_big(packet, &view, largest);
+        }
+        result
+    }
+
+    fn target(&mut self, slot: usize, peers: &impl Peers) -> Result<usize, DropReason> {
+        if let Some(known) = self.targets.iter().rposition(|target| target.slot == slot) {
+            return Ok(known);
+        }
+        let state = peers.slot(slot);
+        let session = state.session.load_full().ok_or(DropReason::NoSession)?;
+        let path = state.path.load_full().ok_or(DropReason::NoSession)?;
+        let datagram_max = state.datagram_max.load(Ordering::Relaxed);
+        self.targets.push(Target { slot, session, path, datagram_max, packets: 0 });
+        Ok(self.targets.len() - 1)
+    }
+
+    fn stage_segments(
+        &mut self,
+        header: &Header,
+        packet: &[u8],
+        view: &IpView,
+        target: usize,
+        largest: usize,
+    ) -> Result<(), DropReason> {
+        let super_packet = SuperPacket::parse(header, packet, view, largest)?;
+        let segments = super_packet.segments();
+        let first = self.reserve(target, segments)?;
+        for index in 0..segments {
+            let len = super_packet.segment_len(index);
+            let out = self.stage(len, target, first + index as u64, largest);
+            super_packet.write_segment(index, out);
+        }
+        Ok(())
+    }
+
+    fn stage_single(
+        &mut self,
+        header: &Header,
+        packet: &[u8],
+        view: &IpView,
+        target: usize,
+        largest: usize,
+    ) -> Result<(), DropReason> {
+        let may_fragment = packet.len() > largest;
+        let is_small_v6 = view.source.is_ipv6() && packet.len() <= IPV6_MIN_MTU;
+        if may_fragment && view.dont_fragment && !is_small_v6 {
+            return Err(DropReason::TooBig);
+        }
+        let single = SinglePacket::parse(header, packet)?;
+        let counter = self.reserve(target, 1)?;
+        single.write(self.stage(packet.len(), target, counter, largest));
+        self.packets.last_mut().expect("just staged").may_fragment = may_fragment;
+        Ok(())
+    }
+
+    fn reserve(&self, target: usize, count: usize) -> Result<u64, DropReason> {
+        match &*self.targets[target].session {
+            Session::Plain => Ok(0),
+            Session::Sealed(session) => {
+                session.reserve(count as u64).ok_or(DropReason::NoSession)
+            }
+        }
+    }
+
+    /// Makes room for a packet of `len` bytes and pads it; returns the room.
+    fn stage(&mut self, len: usize, target: usize, counter: u64, largest: usize) -> &mut [u8] {
+        let to = &mut self.targets[target];
+        to.packets += 1;
+        self.tally.packets += 1;
+        self.tally.bytes += len as u64;
+        let padded = match *to.session {
+            Session::Plain => len,
+            Session::Sealed(_) => padded_len(len, largest),
+        };
+        let start = self.staged_len;
+        let range = start..start + padded;
+        self.staged_len = range.end;
+        self.staged[start + len..range.end].fill(0);
+        self.packets.push(Staged { range, target, counter, may_fragment: false, datagram: 0..0 });
+        &mut self.staged[start..start + len]
+    }
+
+    /// Tells the sender what fits. The answer seems to come from the destination: from an address of
+    /// our own it would be taken for forged.
+    fn reply_too_big(&mut self, packet: &[u8], view: &IpView, largest: usize) {
+        if self.reply_lens.is_full() {
+            return;
+        }
+        let mtu = match view.source {
+            IpAddr::V4(_) => largest,
+            IpAddr::V6(_) => largest.max(IPV6_MIN_MTU),
+        };
+        let start = self.reply_lens.len() * REPLY_LEN;
+        let (header, body) = self.replies[start..start + REPLY_LEN].split_at_mut(virtio::LEN);
+        header.fill(0);
+        if let Some(len) = too_big(packet, mtu as u16, view.destination, body) {
+            self.reply_lens.push(virtio::LEN + len);
+        }
+    }
+}
+
+impl core::fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Outbound")
+            .field("aead", &self.aead.name())
+            .field("staged", &self.packets.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many of `following` can go out in one send with `first`: same peer, same length, but that
+/// the last may be shorter.
+fn run_len(first: &Staged, following: &[Staged]) -> usize {
+    if first.may_fragment {
+        return 0;
+    }
+    let size = first.datagram.len();
+    let mut count = 0;
+    for packet in following {
+        let total = packet.datagram.end - first.datagram.start;
+        let fits = packet.target == first.target
+            && !packet.may_fragment
+            && packet.datagram.len() <= size
+            && count + 2 <= MAX_SEND_SEGMENTS
+            && total <= MAX_SEND_BYTES;
+        if !fits {
+            break;
+        }
+        count += 1;
+        if packet.datagram.len() < size {
+            break;
+        }
+    }
+    count
+}
