@@ -1,0 +1,257 @@
+"""``meshvpn bench``: hold the tunnels against others and print what came out.
+
+Tables go to standard output, the progress bar and remarks to standard error. Every figure is kept
+in a JSON file, from which ``--show`` prints the tables again.
+"""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from meshvpn.bench.aead import backends, measure
+from meshvpn.bench.contenders import choose
+from meshvpn.bench.metrics import PING_IDLE, TCP_EIGHT, TCP_ONE, UDP_FLOOD
+from meshvpn.bench.plot import save_plot
+from meshvpn.bench.report import Failure, Missing, Report
+from meshvpn.bench.rounds import Benchmark, Plan
+from meshvpn.bench.tables import aead_table, render
+from meshvpn.bench.workloads import WORKLOADS, Figures, Pace, Workload
+from meshvpn.errors import ConfigError, MeshError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+__all__ = ["app", "bench"]
+
+app = typer.Typer(add_completion=False)
+
+_QUICK = Pace(seconds=1, search_steps=2)
+_AEAD_SECONDS = 0.2
+"""One AEAD measurement: some hundred thousand packets, and a whole table within half a minute."""
+
+_PAPER_WIDTH = 120
+"""Columns of the tables in a file or a pipe, which have no width of their own."""
+
+_INTERRUPTED = 130
+"""Exit status of a program ended by Ctrl-C: 128 + SIGINT, as shells have it."""
+
+
+@app.command()
+def bench(
+    *,
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 5,
+    seconds: Annotated[int, typer.Option(min=1, help="Length of one iperf3 test.")] = 6,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Run this contender or family only; may repeat.")
+    ] = None,
+    workload: Annotated[
+        list[str] | None, typer.Option(help=f"One of {', '.join(WORKLOADS)}; may repeat.")
+    ] = None,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=PATH",
+            help="Run another build of a program in place of NAME's, or, as NAME@LABEL=PATH, "
+            "beside it; may repeat.",
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One round of one-second tests.")] = False,
+    congestion: Annotated[
+        str | None, typer.Option(help="TCP congestion control; the system's if not given.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Contender that the others are held against.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="File for every figure.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture: .svg, .png or .pdf.")] = None,
+    save: Annotated[
+        bool, typer.Option(help="Without --json and --plot, write both into bench-results/.")
+    ] = True,
+    show: Annotated[Path | None, typer.Option(help="Print an earlier run's JSON file.")] = None,
+    aead: Annotated[bool, typer.Option("--aead", help="Compare the AEAD backends only.")] = False,
+) -> None:
+    """Hold our tunnels against OpenVPN, wireguard-go and Nebula, in interleaved rounds."""
+    remarks = Console(stderr=True)
+    data = Console()
+    if not data.is_terminal:
+        data = Console(width=_PAPER_WIDTH)
+    try:
+        if show is not None:
+            report = Report.load(show)
+            data.print(render(report, baseline=baseline))
+            if plot is not None:
+                save_plot(report, plot)
+        elif aead:
+            _compare_aead(1 if quick else rounds, data, remarks)
+        else:
+            pace = _QUICK if quick else Pace(seconds=seconds)
+            plan = Plan(
+                contenders=choose(only or (), peer or ()),
+                workloads=tuple(_workload(key) for key in workload or WORKLOADS),
+                rounds=1 if quick else rounds,
+                pace=Pace(pace.seconds, pace.search_seconds, pace.search_steps, congestion),
+            )
+            if save and json is None and plot is None:
+                json, plot = _default_files()
+            _run(plan, data, remarks, baseline=baseline, json=json, plot=plot)
+    except MeshError as error:
+        remarks.print(f"error: {error}", style="bold red", markup=False)
+        raise typer.Exit(1) from error
+
+
+def _run(
+    plan: Plan,
+    data: Console,
+    remarks: Console,
+    *,
+    baseline: str | None,
+    json: Path | None,
+    plot: Path | None,
+) -> None:
+    """Run, print, save; after Ctrl-C with what there is."""
+    interrupted = False
+    progress = _progress(remarks)
+    narrator = _Narrator(progress, plan.rounds)
+    benchmark = Benchmark(plan, narrator)
+    with progress, _one_interrupt():
+        narrator.begin(benchmark.seconds)
+        try:
+            benchmark.run()
+        except KeyboardInterrupt:
+            interrupted = True
+    report = benchmark.report()
+    if report.samples:
+        data.print(render(report, baseline=baseline))
+        _save(report, remarks, json=json, plot=plot)
+    if interrupted:
+        remarks.print("interrupted: the tables show what had been measured by then")
+        raise typer.Exit(_INTERRUPTED)
+    if not report.samples:
+        raise ConfigError("no contender gave a figure", hint="the failures above say why")
+
+
+def _save(report: Report, remarks: Console, *, json: Path | None, plot: Path | None) -> None:
+    for path in (json, plot):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+    if json is not None:
+        json.write_text(report.to_json(), encoding="utf-8")
+        remarks.print(f"figures: {json}")
+    if plot is not None:
+        try:
+            save_plot(report, plot)
+        except MeshError as error:  # the figures are safe: a missing picture is a remark
+            remarks.print(f"no plot: {error}", markup=False)
+        else:
+            remarks.print(f"plot: {plot}")
+
+
+def _compare_aead(rounds: int, data: Console, remarks: Console) -> None:
+    usable = []
+    for backend in backends():
+        if backend.available:
+            usable.append(backend.name)
+        else:
+            remarks.print(f"without {backend.name}: {backend.why}", markup=False)
+    with _progress(remarks) as progress:
+        task = progress.add_task("", total=None)
+        figures = list(
+            measure(
+                usable,
+                rounds=rounds,
+                seconds=_AEAD_SECONDS,
+                progress=lambda what: progress.update(task, description=what),
+            )
+        )
+    data.print(aead_table(figures))
+
+
+class _Narrator:
+    """Shows the run as a bar with what runs now, and a line for each turn that is over."""
+
+    def __init__(self, progress: Progress, rounds: int) -> None:
+        self._progress = progress
+        self._rounds = rounds
+        self._task = progress.add_task("starting", total=None)
+
+    def begin(self, seconds: float) -> None:
+        """Say how long it will take."""
+        self._progress.update(self._task, total=seconds)
+
+    def absent(self, missing: Missing) -> None:
+        self._print(f"without {missing.name}: {missing.reason}", "yellow")
+
+    def doing(self, round_number: int, contender: str, what: str) -> None:
+        where = f"round {round_number}/{self._rounds} · {contender} · {what}"
+        self._progress.update(self._task, description=where)
+
+    def advanced(self, seconds: float) -> None:
+        self._progress.advance(self._task, seconds)
+
+    def finished(self, round_number: int, contender: str, figures: Figures) -> None:
+        if not figures:
+            return
+        news = "  ".join(
+            f"{metric.title} {figures[metric]:.{metric.digits}f} {metric.unit}"
+            for metric in (TCP_ONE, TCP_EIGHT, UDP_FLOOD, PING_IDLE)
+            if metric in figures
+        )
+        self._print(f"round {round_number}  {contender:<20} {news}", "")
+
+    def failed(self, failure: Failure) -> None:
+        self._print(f"{failure.contender}, {failure.workload}: {failure.reason}", "red")
+
+    def _print(self, text: str, style: str) -> None:
+        self._progress.console.print(text, style=style, markup=False, highlight=False)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+@contextmanager
+def _one_interrupt() -> Iterator[None]:
+    """Turn the first SIGINT or SIGTERM into KeyboardInterrupt; no other disturbs the tidying."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _workload(key: str) -> Workload:
+    if key not in WORKLOADS:
+        raise ConfigError(f"there is no workload {key!r}", hint=f"known are {', '.join(WORKLOADS)}")
+    return WORKLOADS[key]
+
+
+def _default_files() -> tuple[Path, Path]:
+    """Names that tell runs apart and sort by time."""
+    started = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    folder = Path("bench-results")
+    return folder / f"{started}.json", folder / f"{started}.svg"
