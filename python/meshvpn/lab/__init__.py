@@ -38,15 +38,15 @@ system that allows user namespaces.
 With pytest, the fixtures of :mod:`meshvpn.pytest_plugin` are there as soon as the package is.
 """
 
-from .fault import Fault
-from .host import Host
-from .lab import Lab
-from .link import Bridge, Interface, Link
-from .nat import Filtering, Mapping, Nat
-from .ownership import LabRecord, list_labs, reap
-from .rootless import enter_user_namespace
-from .router import Router
-from .sites import Home, NarrowPath
+from meshvpn.lab.fault import Fault
+from meshvpn.lab.host import Host
+from meshvpn.lab.lab import Lab
+from meshvpn.lab.link import Bridge, Interface, Link
+from meshvpn.lab.nat import Filtering, Mapping, Nat
+from meshvpn.lab.ownership import LabRecord, list_labs, reap
+from meshvpn.lab.rootless import enter_user_namespace
+from meshvpn.lab.router import Router
+from meshvpn.lab.sites import Home, NarrowPath
 
 __all__ = [
     "Bridge",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
-from ..errors import ConfigError
+from meshvpn.errors import ConfigError
 
 __all__ = ["IPV6_MINIMUM_MTU", "Addresses", "InterfaceAddress", "parse_addresses"]
 

@@ -9,23 +9,24 @@ started it. So one Python process can play every host of the lab:
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ..errors import LabError
-from . import kernel
-from .ownership import NETNS_DIRECTORY
-from .programs import find_program, run_program, stop_processes
+from meshvpn.errors import LabError
+from meshvpn.lab import kernel
+from meshvpn.lab.ownership import NETNS_DIRECTORY
+from meshvpn.lab.programs import find_program, run_program, stop_processes
 
 if TYPE_CHECKING:
-    from .link import Interface
+    import os
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from meshvpn.lab.link import Interface
 
 __all__ = ["Host"]
 
@@ -118,7 +119,7 @@ class Host:
         *,
         check: bool = True,
         timeout: float = 60.0,
-        input: str | None = None,
+        input_text: str | None = None,
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Runs a program in the host to its end.
@@ -127,7 +128,7 @@ class Host:
             command: program and arguments.
             check: raise when it fails.
             timeout: seconds after which it is killed.
-            input: what it reads from its standard input.
+            input_text: what it reads from its standard input.
             env: its environment; by default this process's.
 
         Returns:
@@ -137,10 +138,10 @@ class Host:
             MissingProgramError: it is not installed.
             LabError: it failed or took too long; the message holds what it printed.
         """
-        process = self.popen(command, stdin=subprocess.PIPE if input else None, env=env)
+        process = self.popen(command, stdin=subprocess.PIPE if input_text else None, env=env)
         arguments = " ".join(map(str, command))
         try:
-            out, err = process.communicate(input, timeout)
+            out, err = process.communicate(input_text, timeout)
         except subprocess.TimeoutExpired as expired:
             raise LabError(f"{arguments!r} on {self.name} took over {timeout:g} s") from expired
         finally:

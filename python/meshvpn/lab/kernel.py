@@ -6,12 +6,17 @@ through the C library here. Nothing in this module knows what a lab is.
 
 from __future__ import annotations
 
+import array
 import contextlib
 import ctypes
+import fcntl
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "CLONE_NEWNET",
@@ -24,6 +29,7 @@ __all__ = [
     "flush_conntrack",
     "mount",
     "setns",
+    "settle_device",
     "unshare",
 ]
 
@@ -44,11 +50,15 @@ _NLM_F_ACK = 0x04
 _NLMSG_ERROR = 2
 _CONNTRACK_DELETE = (1 << 8) | 2  # subsystem CTNETLINK, message IPCTNL_MSG_CT_DELETE
 
+# <linux/sockios.h>, <linux/ethtool.h>
+_SIOCETHTOOL = 0x8946
+_ETHTOOL_GLINK = 0x0A
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def setns(descriptor: int, kind: int) -> None:
-    """Moves the calling thread into the namespace that ``descriptor`` refers to."""
+    """Moves the calling thread into the namespace behind an open file."""
     _check(_libc.setns(descriptor, kind), "setns")
 
 
@@ -66,7 +76,7 @@ def mount(source: str, target: str, filesystem: str | None, flags: int = 0) -> N
 
 @contextlib.contextmanager
 def enter_namespace(path: str) -> Iterator[None]:
-    """Runs the body with the calling thread, and no other, inside the network namespace at ``path``.
+    """Runs the body with the calling thread, and no other, inside a network namespace.
 
     Sockets opened and programs started in the body belong to that namespace for all their life.
     """
@@ -83,6 +93,19 @@ def enter_namespace(path: str) -> Iterator[None]:
             setns(home, CLONE_NEWNET)
     finally:
         os.close(home)
+
+
+def settle_device(name: str) -> None:
+    """Waits until a device of the calling thread's namespace really sends what it is given.
+
+    The kernel puts a device into service from a work queue some time after its cable's other end
+    came up, and drops every packet until then: on a busy machine the first ARP request, and with it
+    a second. Asking for the link state by ethtool makes the kernel do that work first.
+    """
+    answer = array.array("I", [_ETHTOOL_GLINK, 0])
+    request = struct.pack("16sP", name.encode(), answer.buffer_info()[0])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, _SIOCETHTOOL, request)
 
 
 def flush_conntrack() -> None:

@@ -9,19 +9,22 @@ import itertools
 import logging
 import os
 import re
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from ..errors import ConfigError, LabError
-from .addresses import Addresses
-from .host import Host
-from .link import Bridge, Interface, Link
-from .nat import Nat
-from .ownership import namespace_prefix, reap, remove_namespaces, start_janitor
-from .programs import run_program
-from .rootless import enter_user_namespace
-from .router import Router
-from .sites import Home, NarrowPath
+from meshvpn.errors import ConfigError, LabError
+from meshvpn.lab.host import Host
+from meshvpn.lab.link import Bridge, Interface, Link
+from meshvpn.lab.nat import Nat
+from meshvpn.lab.ownership import namespace_prefix, reap, remove_namespaces, start_janitor
+from meshvpn.lab.programs import run_program
+from meshvpn.lab.rootless import enter_user_namespace
+from meshvpn.lab.router import Router
+from meshvpn.lab.sites import Home, NarrowPath
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from meshvpn.lab.addresses import Addresses
 
 __all__ = ["Lab"]
 
@@ -182,7 +185,15 @@ class Lab:
         inside = [lan or (f"198.18.{number}.1/24" if nat is Nat.OPEN else _HOME_LAN)]
         if ipv6:
             inside.append(f"2001:db8:0:{number:x}::1/64")
-        home = self._site(name, f"{name}-router", nat, outside, inside, carrier, mtu)
+        home = self._site(
+            name,
+            f"{name}-router",
+            nat,
+            outside=outside,
+            inside=inside,
+            carrier=carrier,
+            mtu=mtu,
+        )
         for at in home.lan.interface.addresses:
             if at.version == 6 or nat is Nat.OPEN:
                 gateway = home.wan.a.ipv6 if at.version == 6 else home.wan.a.ipv4
@@ -194,7 +205,7 @@ class Lab:
 
     def carrier(self, name: str, *, nat: Nat = Nat.CGNAT) -> Home:
         """Adds a carrier: a NAT with 100.64.0.0/10 inside, to whose ``lan`` homes are attached."""
-        carrier = self._site(name, name, nat, self.public, [_CARRIER_LAN], None, 1500)
+        carrier = self._site(name, name, nat, outside=self.public, inside=[_CARRIER_LAN])
         carrier.router.nat(nat)
         return carrier
 
@@ -257,10 +268,11 @@ class Lab:
         name: str,
         router_name: str,
         nat: Nat,
+        *,
         outside: Bridge,
         inside: list[str],
-        carrier: Home | None,
-        mtu: int,
+        carrier: Home | None = None,
+        mtu: int = 1500,
     ) -> Home:
         """A home with nobody in it, whose router does not translate yet."""
         router = self.router(router_name)

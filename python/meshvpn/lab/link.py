@@ -9,17 +9,17 @@ What is done to a link lasts until it is undone, and undoes itself at the end of
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError, LabError
-from .addresses import IPV6_MINIMUM_MTU, Addresses, InterfaceAddress, parse_addresses
-from .fault import Fault
-from .host import Host
-from .programs import run_program
+from meshvpn.errors import ConfigError, LabError
+from meshvpn.lab import kernel
+from meshvpn.lab.addresses import IPV6_MINIMUM_MTU, Addresses, InterfaceAddress, parse_addresses
+from meshvpn.lab.fault import Fault
+from meshvpn.lab.programs import run_program
 
 if TYPE_CHECKING:
-    from .router import Router
+    from meshvpn.lab.host import Host
+    from meshvpn.lab.router import Router
 
 __all__ = ["Bridge", "Interface", "Link"]
 
@@ -79,6 +79,11 @@ class Interface:
         ]
         return [*adding, f"link set {self.name} up"]
 
+    def settle(self) -> None:
+        """Waits until the device carries traffic, which takes the kernel a moment after ``up``."""
+        with self.host.enter():
+            kernel.settle_device(self.name)
+
     def _first(self, version: int) -> str:
         for address in self.addresses:
             if address.version == version:
@@ -106,6 +111,7 @@ class Link:
         ends = f"link add {a.name} mtu {a.mtu} type veth peer name {b.name} mtu {b.mtu}"
         a.host.ip(f"{ends} netns {b.host.netns}", *a.commands())
         b.host.ip(*b.commands())
+        self._settle()
 
     @property
     def mtu(self) -> int:
@@ -157,6 +163,7 @@ class Link:
         """Brings both ends up again, with the addresses and routes that the kernel had dropped."""
         for end in self._ends:
             end.host.ip(f"link set {end.name} up")
+        self._settle()
         self.restore()
 
     def remove(self) -> None:
@@ -164,6 +171,10 @@ class Link:
         self.a.host.ip(f"link del {self.a.name}")
         for end in self._ends:
             end.host.forget(end)
+
+    def _settle(self) -> None:
+        for end in self._ends:
+            end.settle()
 
     @property
     def _ends(self) -> tuple[Interface, Interface]:
@@ -196,7 +207,7 @@ class Bridge:
         self.interface = Interface(router, name, addresses, mtu=1500)
         self._taken = {at.ip for at in self.interface.addresses}
         self._ports = 0
-        # There is no querier in the lab: with snooping, neighbour discovery would be lost after a while.
+        # Snooping needs a querier, and without one forgets who takes part in neighbour discovery.
         router.ip(f"link add {name} type bridge mcast_snooping 0", *self.interface.commands())
 
     def attach(
@@ -228,6 +239,7 @@ class Bridge:
         port = Interface(self.router, f"{self.interface.name}p{self._ports}", (), mtu)
         link = Link(inside, port)
         self.router.ip(f"link set {port.name} master {self.interface.name}")
+        self.interface.settle()
         for own in self.interface.addresses if gateway else ():
             if any(own.version == at.version for at in inside.usable_addresses):
                 host.add_route("default", via=str(own.ip))
@@ -262,7 +274,7 @@ def _nodad(address: InterfaceAddress) -> str:
 
 
 def _loss_rules(device: str, share: float) -> str:
-    """Drops at the receiving end, before routing: the one place that every packet of a link passes."""
+    """Drops at the receiving end, before routing, where every packet of a link passes."""
     table = f"netdev loss_{device}"
     per_million = round(share * 1_000_000)
     rule = f"meta protocol {{ ip, ip6 }} numgen random mod 1000000 < {per_million} drop"

@@ -118,6 +118,7 @@ class Nat(enum.Enum):
         preserves_port: bool = False,
         hairpins: bool = False,
     ) -> Self:
+        """Splits the table's row: the label is the value, the rest become attributes."""
         member = object.__new__(cls)
         member._value_ = label
         member.mapping = mapping

@@ -21,11 +21,14 @@ import functools
 import os
 import re
 import signal
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .programs import find_program, run_program
+from meshvpn.lab.programs import find_program, run_program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "NETNS_DIRECTORY",
@@ -76,8 +79,8 @@ class LabRecord:
 def list_labs() -> list[LabRecord]:
     """Every lab on this machine, also those of other processes and of dead ones."""
     found: dict[tuple[int, str, int], list[str]] = {}
-    names = os.listdir(NETNS_DIRECTORY) if NETNS_DIRECTORY.is_dir() else []
-    for name in sorted(names):
+    files = NETNS_DIRECTORY.iterdir() if NETNS_DIRECTORY.is_dir() else ()
+    for name in sorted(file.name for file in files):
         if match := _NAME.fullmatch(name):
             owner = int(match["pid"]), match["start"], int(match["lab"])
             found.setdefault(owner, []).append(name)
@@ -122,7 +125,7 @@ def _start_janitor_of(_process: int) -> int:
     """Returns the writing end of the pipe, held by the cache as long as the process lives.
 
     Keyed by process, since a forked child that builds labs needs a janitor of its own. Not a
-    ``subprocess.Popen``: that one warns when the interpreter ends before its child, as it should here.
+    ``subprocess.Popen``: that one warns when the interpreter ends before its child, as it must here.
     """
     reading, writing = os.pipe()
     script = _JANITOR.format(
@@ -143,10 +146,9 @@ def _start_janitor_of(_process: int) -> int:
 def _processes_inside(names: Iterable[str]) -> list[int]:
     """The other processes whose main thread is in one of the namespaces."""
     doomed = {identity for name in names if (identity := _identity(NETNS_DIRECTORY / name))}
-    others = [
-        int(pid) for pid in os.listdir("/proc") if pid.isdecimal() and int(pid) != os.getpid()
-    ]
-    return [pid for pid in others if _identity(Path(f"/proc/{pid}/ns/net")) in doomed]
+    processes = [file for file in Path("/proc").iterdir() if file.name.isdecimal()]
+    inside = [int(file.name) for file in processes if _identity(file / "ns/net") in doomed]
+    return [pid for pid in inside if pid != os.getpid()]
 
 
 def _identity(namespace: Path) -> tuple[int, int] | None:

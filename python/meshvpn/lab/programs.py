@@ -14,9 +14,12 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ..errors import LabError, MissingProgramError
+from meshvpn.errors import LabError, MissingProgramError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["find_program", "run_program", "stop_processes"]
 
@@ -37,7 +40,7 @@ _PACKAGES = {
     "wg": "wireguard-tools",
 }
 
-# A stuck kernel or a program waiting for input must not hang a test run. Building takes milliseconds.
+# Building takes milliseconds; a program that waits for input must not hang a test run.
 _TIMEOUT_SECONDS = 30.0
 
 # How long a program may take to say goodbye (a tunnel sends its last packets) before it is killed.

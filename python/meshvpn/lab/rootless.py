@@ -18,10 +18,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from ..errors import LabError, PermissionDeniedError
-from . import kernel
-from .ownership import NETNS_DIRECTORY
-from .programs import run_program
+from meshvpn.errors import LabError, PermissionDeniedError
+from meshvpn.lab import kernel
+from meshvpn.lab.ownership import NETNS_DIRECTORY
+from meshvpn.lab.programs import run_program
 
 __all__ = ["enter_user_namespace", "has_privileges"]
 
@@ -54,7 +54,7 @@ def has_privileges() -> bool:
 
 
 def enter_user_namespace() -> None:
-    """Makes this process root of a new user namespace; does nothing where it has the rights already.
+    """Makes this process root of a new user namespace, unless it has the rights already.
 
     Raises:
         PermissionDeniedError: the system refuses user namespaces; the hint names the switch.
@@ -62,7 +62,7 @@ def enter_user_namespace() -> None:
     """
     if has_privileges():
         return
-    if (threads := len(os.listdir("/proc/self/task"))) > 1:
+    if (threads := len([*Path("/proc/self/task").iterdir()])) > 1:
         raise LabError(
             f"cannot become root of a user namespace: this process has {threads} threads",
             hint="call meshvpn.lab.enter_user_namespace() before any thread is started, "

@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import ConfigError
-from . import kernel, rulesets
-from .addresses import Addresses, parse_addresses
-from .fault import Fault
-from .host import Host
-from .link import Bridge, Interface
-from .nat import Nat
-from .rulesets import NatSettings
+from meshvpn.errors import ConfigError
+from meshvpn.lab import kernel, rulesets
+from meshvpn.lab.addresses import Addresses, parse_addresses
+from meshvpn.lab.fault import Fault
+from meshvpn.lab.host import Host
+from meshvpn.lab.link import Bridge, Interface
+from meshvpn.lab.rulesets import NatSettings
+
+if TYPE_CHECKING:
+    from meshvpn.lab.nat import Nat
 
 __all__ = ["Router"]
 

@@ -26,14 +26,14 @@ import itertools
 from dataclasses import dataclass
 from string import Template
 
-from .nat import Nat
+from meshvpn.lab.nat import Nat
 
 __all__ = ["DEFAULT_BLOCK", "NatSettings", "render"]
 
 # RFC 7422 gives each subscriber a fixed block; 1024 ports is what carriers commonly sell.
 DEFAULT_BLOCK = range(2048, 3072)
 
-# The sequential NAT's counter: long enough that no test wraps around, short enough to load in 20 ms.
+# The sequential NAT's counter: no test wraps around it, and it still loads within 20 ms.
 _SEQUENCE_FIRST_PORT = 20000
 _SEQUENCE_LENGTH = 4096
 
@@ -268,7 +268,7 @@ table ip nat_$proto {
 }
 """
 
-# The hash is byte-swapped on its way into the port; it only has to be the same for the same address.
+# The hash is byte-swapped on its way into the port; it only has to stay the same.
 _BY_ADDRESS = """
 table ip nat_$proto {
   chain out {

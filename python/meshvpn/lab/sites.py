@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from .fault import Fault
-from .host import Host
-from .link import Bridge, Link
-from .nat import Nat
-from .router import Router
+from meshvpn.lab.fault import Fault
+from meshvpn.lab.nat import Nat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshvpn.lab.host import Host
+    from meshvpn.lab.link import Bridge, Link
+    from meshvpn.lab.router import Router
 
 __all__ = ["Home", "NarrowPath"]
 
