@@ -1,0 +1,83 @@
+"""What a test may need from the machine, and what happens where the machine lacks it.
+
+* ``@pytest.mark.root``: rights over the network (root, or ``CAP_NET_ADMIN`` with ``CAP_SYS_ADMIN``)
+  and ``/dev/net/tun``.
+* ``@pytest.mark.needs("tshark", "iperf3")``: foreign programs.
+
+Where something is missing the test is skipped with a reason that says how to get it. With
+``MESHVPN_REQUIRE_ALL=1``, as in continuous integration, a skip of any kind is a failure instead: a
+suite that silently shrinks proves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshvpn.errors import MissingProgramError
+from meshvpn.lab.programs import find_program
+from meshvpn.lab.rootless import has_privileges
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+_REQUIRE_ALL = os.environ.get("MESHVPN_REQUIRE_ALL") == "1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declares the markers."""
+    config.addinivalue_line("markers", "root: needs rights over the network and /dev/net/tun")
+    config.addinivalue_line("markers", "needs(*programs): runs these foreign programs")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips a test before any of its fixtures is built."""
+    if missing := list(_missing(item)):
+        pytest.skip("; ".join(missing))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything is required, turns a skipped test into a failed one."""
+    report = yield
+    # An expected failure is reported as skipped too, and stays what it is.
+    if _REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped: {_reason(report)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole module, such as one that begins with ``pytest.importorskip``."""
+    report = yield
+    if _REQUIRE_ALL and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} was skipped: {_reason(report)}"
+    return report
+
+
+def _missing(item: pytest.Item) -> Iterator[str]:
+    if item.get_closest_marker("root"):
+        if not has_privileges():
+            yield "needs root: run `sudo make test`, or give the container CAP_NET_ADMIN and CAP_SYS_ADMIN"
+        if not Path("/dev/net/tun").exists():
+            yield "needs /dev/net/tun: run `modprobe tun`, or pass --device /dev/net/tun to the container"
+    for marker in item.iter_markers("needs"):
+        for program in marker.args:
+            try:
+                find_program(program)
+            except MissingProgramError as missing:
+                yield f"{missing.message}: {missing.hint}"
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    # pytest keeps a skip as (file, line, reason).
+    return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
