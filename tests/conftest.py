@@ -33,10 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*programs): runs these foreign programs")
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skips a test before any of its fixtures is built."""
-    if missing := list(_missing(item)):
-        pytest.skip("; ".join(missing))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what cannot run here, so that it is skipped before any of its fixtures is built."""
+    for item in items:
+        if missing := list(_missing(item)):
+            item.add_marker(pytest.mark.skip("; ".join(missing)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -67,9 +68,9 @@ def pytest_make_collect_report(
 def _missing(item: pytest.Item) -> Iterator[str]:
     if item.get_closest_marker("root"):
         if not has_privileges():
-            yield "needs root: run `sudo make test`, or give the container CAP_NET_ADMIN and CAP_SYS_ADMIN"
+            yield "needs root: sudo make test; in a container, CAP_NET_ADMIN and CAP_SYS_ADMIN"
         if not Path("/dev/net/tun").exists():
-            yield "needs /dev/net/tun: run `modprobe tun`, or pass --device /dev/net/tun to the container"
+            yield "needs /dev/net/tun: modprobe tun; in a container, --device /dev/net/tun"
     for marker in item.iter_markers("needs"):
         for program in marker.args:
             try:
