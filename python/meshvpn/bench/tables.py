@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from meshvpn.bench import metrics
+from meshvpn.bench.aead import OPERATIONS
 from meshvpn.bench.claims import Finding, Verdict, judge
 from meshvpn.bench.contenders import OURS
 from meshvpn.bench.paired import Interval, paired_ratio
@@ -73,7 +74,7 @@ def render(report: Report, *, baseline: str | None = None) -> RenderableType:
 def figures_table(title: str, report: Report, columns: Sequence[Metric]) -> Table:
     """One row a contender, one column a metric that anybody has a figure of."""
     shown = [metric for metric in columns if report.measured(metric)]
-    table = _new_table(f"{title}: median (min–max), rounds: {report.settings.rounds}")
+    table = _new_table(title)
     table.add_column("contender", no_wrap=True)
     for metric in shown:
         table.add_column(f"{metric.title}\n{metric.unit}", justify="right")
@@ -124,7 +125,7 @@ def aead_table(figures: Sequence[AeadFigure]) -> Table:
         table.add_column(
             heading, justify="left" if heading in ("backend", "operation") else "right"
         )
-    for figure in sorted(figures, key=lambda one: (one.length, one.operation, one.backend)):
+    for figure in sorted(figures, key=lambda one: (one.length, OPERATIONS.index(one.operation))):
         spread = figure.nanoseconds
         table.add_row(
             figure.backend,
@@ -166,7 +167,8 @@ def _heading(report: Report) -> Text:
         for entrant in report.entrants
         if entrant.version
     )
-    return Text(f"{machine}, {here.started}\n{versions}\n", style="dim")
+    reading = f"{here.started}, rounds: {report.settings.rounds}, shown: median (min–max)"
+    return Text(f"{machine}\n{versions}\n{reading}\n", style="dim")
 
 
 def _remarks(report: Report) -> Iterator[Text]:

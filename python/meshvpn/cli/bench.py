@@ -184,8 +184,9 @@ class _Narrator:
         self._task = progress.add_task("starting", total=None)
 
     def begin(self, seconds: float) -> None:
-        """Say how long it will take."""
+        """Say how long it will take: the bar knows only when the first steps are over."""
         self._progress.update(self._task, total=seconds)
+        self._print(f"this takes about {seconds / 60:.0f} minutes", "")
 
     def absent(self, missing: Missing) -> None:
         self._print(f"without {missing.name}: {missing.reason}", "yellow")
@@ -211,7 +212,9 @@ class _Narrator:
         self._print(f"{failure.contender}, {failure.workload}: {failure.reason}", "red")
 
     def _print(self, text: str, style: str) -> None:
-        self._progress.console.print(text, style=style, markup=False, highlight=False)
+        self._progress.console.print(
+            text, style=style, markup=False, highlight=False, soft_wrap=True
+        )
 
 
 def _progress(console: Console) -> Progress:
