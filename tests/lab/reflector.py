@@ -15,6 +15,7 @@ from meshvpn.lab import Filtering, Host, Lab, Mapping
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
 
 Endpoint = tuple[str, int]
 
@@ -69,6 +70,11 @@ class Reflector:
         if None in seen:
             assert seen == [None] * 4, f"some places were reached, others not: {seen}"
             return Mapping.NONE
+        return self.classify(seen)
+
+    @staticmethod
+    def classify(seen: Sequence[Endpoint | None]) -> Mapping:
+        """The mapping that shows the four places such outer endpoints."""
         if len(set(seen)) == 1:
             return Mapping.ENDPOINT_INDEPENDENT
         if seen[0] == seen[1] and seen[2] == seen[3]:

@@ -14,10 +14,10 @@ A home behind a NAT, and a server on the public network that sees where a datagr
 >>> with Lab() as lab:
 ...     alice = lab.home("alice", nat=Nat.SYMMETRIC_RANDOM)
 ...     server = lab.server("stun")
-...     there = server.socket(bind=(server.ipv4, 3478))
-...     here = alice.host.socket(bind=(alice.host.ipv4, 5000))
-...     _ = here.sendto(b"who am I?", (server.ipv4, 3478))
-...     _, (address, port) = there.recvfrom(100)
+...     with server.socket(bind=(server.ipv4, 3478)) as there, alice.host.socket() as here:
+...         here.bind(("0.0.0.0", 5000))
+...         _ = here.sendto(b"who am I?", (server.ipv4, 3478))
+...         _, (address, port) = there.recvfrom(100)
 ...     address == alice.public_address, port == 5000
 (True, False)
 

@@ -107,8 +107,12 @@ class Host:
         """A socket of this host (UDP over IPv4 unless told otherwise), bound where asked."""
         with self.enter():
             opened = socket.socket(family, kind)
-        if bind is not None:
-            opened.bind(bind)
+        try:
+            if bind is not None:
+                opened.bind(bind)
+        except OSError:
+            opened.close()
+            raise
         return opened
 
     # --- programs inside the host ---
@@ -163,7 +167,7 @@ class Host:
         stderr: int | IO[str] | None = subprocess.PIPE,
         env: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[str]:
-        """Starts a program in the host; with the lab it ends, its children too, and its pipes close.
+        """Starts a program in the host. The lab's end ends it and its children, and closes pipes.
 
         Standard input is empty and the outputs are pipes of text unless told otherwise (files and
         the constants of :mod:`subprocess` as there). Redirect the outputs of a talkative program

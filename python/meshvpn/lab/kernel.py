@@ -68,7 +68,7 @@ def unshare(kinds: int) -> None:
 
 
 def mount(source: str, target: str, filesystem: str | None, flags: int = 0) -> None:
-    """Mounts ``source`` on ``target``; flags as in mount(2)."""
+    """Puts a file system, or with ``MS_BIND`` a directory, at a place in the tree (mount(2))."""
     kind = filesystem.encode() if filesystem else None
     result = _libc.mount(source.encode(), target.encode(), kind, ctypes.c_ulong(flags), None)
     _check(result, f"mount {source} on {target}")

@@ -158,7 +158,6 @@ class Lab:
         upstream: Bridge | None = None,
         lan: str | None = None,
         ipv6: bool = False,
-        mtu: int = 1500,
     ) -> Home:
         """Adds hosts behind a router that is attached to the public network.
 
@@ -174,7 +173,6 @@ class Lab:
             lan: the router's address inside; by default 192.168.1.1/24 in every home, and of
                 ``Nat.OPEN`` a network of 198.18.0.0/15 that the public network routes.
             ipv6: also give it an IPv6 network, with a firewall as the NAT's but no translation.
-            mtu: of the cable to the outside.
 
         Raises:
             ConfigError: the name is taken, or IPv6 is asked for where ``upstream`` has none.
@@ -192,7 +190,6 @@ class Lab:
             outside=outside,
             inside=inside,
             carrier=carrier,
-            mtu=mtu,
         )
         for at in home.lan.interface.addresses:
             if at.version == 6 or nat is Nat.OPEN:
@@ -272,13 +269,12 @@ class Lab:
         outside: Bridge,
         inside: list[str],
         carrier: Home | None = None,
-        mtu: int = 1500,
     ) -> Home:
         """A home with nobody in it, whose router does not translate yet."""
         router = self.router(router_name)
         versions = {ipaddress.ip_interface(at).version for at in inside}
         wan = outside.attach(
-            router, [outside.free_address(version) for version in versions], device="wan0", mtu=mtu
+            router, [outside.free_address(version) for version in versions], device="wan0"
         )
         return Home(name, nat, router, router.bridge("lan0", inside), wan, carrier, self.host)
 

@@ -225,7 +225,8 @@ class Bridge:
             host: who.
             addresses: its addresses there; by default the next free one of each network.
             device: what the device is called in the host; by default the next free ``ethN``.
-            mtu: of this link, in bytes.
+            mtu: of this link, in bytes. A switch drops what is too big for a port and says nothing;
+                for a narrow path between routers, which do, see :meth:`Lab.narrow_path`.
             gateway: whether the host's default routes go to the bridge's router.
 
         Returns:
@@ -275,12 +276,15 @@ def _nodad(address: InterfaceAddress) -> str:
 
 def _loss_rules(device: str, share: float) -> str:
     """Drops at the receiving end, before routing, where every packet of a link passes."""
-    table = f"netdev loss_{device}"
-    per_million = round(share * 1_000_000)
-    rule = f"meta protocol {{ ip, ip6 }} numgen random mod 1000000 < {per_million} drop"
-    chain = f'chain in {{ type filter hook ingress device "{device}" priority 0; {rule}; }}'
-    fresh = f"table {table}\ndelete table {table}\n"
-    return f"{fresh}table {table} {{\n{chain}\n}}\n" if per_million else fresh
+    table = f"table netdev loss_{device}"
+    fresh = f"{table}\ndelete {table}\n"
+    if share == 0:
+        return fresh
+    chance = f"numgen random mod 1000000 < {round(share * 1_000_000)}" if share < 1 else ""
+    hook = f'type filter hook ingress device "{device}" priority 0;'
+    return f"""{fresh}{table} {{
+        chain in {{ {hook} meta protocol {{ ip, ip6 }} {chance} drop; }}
+    }}"""
 
 
 def _limit(end: Interface, rate: float | None) -> None:

@@ -17,6 +17,7 @@ Programs still running inside such a namespace are killed: they can only be the 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import os
 import re
@@ -125,9 +126,14 @@ def _start_janitor_of(_process: int) -> int:
     """Returns the writing end of the pipe, held by the cache as long as the process lives.
 
     Keyed by process, since a forked child that builds labs needs a janitor of its own. Not a
-    ``subprocess.Popen``: that one warns when the interpreter ends before its child, as it must here.
+    ``subprocess.Popen``: that warns when the interpreter ends before its child, as it must here.
     """
-    reading, writing = os.pipe()
+    ends = os.pipe()
+    # Not among the standard streams, should this process have closed its own: the janitor would
+    # take whatever is printed there for the end of its owner.
+    reading, writing = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in ends)
+    for end in ends:
+        os.close(end)
     script = _JANITOR.format(
         directory=NETNS_DIRECTORY, prefix=namespace_prefix(), ip=find_program("ip")
     )

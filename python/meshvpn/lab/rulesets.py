@@ -273,8 +273,8 @@ _BY_ADDRESS = """
 table ip nat_$proto {
   chain out {
     type nat hook postrouting priority srcnat;
-    oifname "$wan" meta l4proto $proto snat ip to $address : jhash ip saddr . $proto sport . ip daddr \
-mod 40000 seed 0xdeadbeef offset 20000
+    oifname "$wan" meta l4proto $proto snat ip to $address : \
+jhash ip saddr . $proto sport . ip daddr mod 40000 seed 0xdeadbeef offset 20000
   }
 }
 """
