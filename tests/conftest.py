@@ -1,7 +1,7 @@
 """What a test may need from the machine, and what happens where the machine lacks it.
 
 * ``@pytest.mark.root``: rights over the network (root, or ``CAP_NET_ADMIN`` with ``CAP_SYS_ADMIN``)
-  and ``/dev/net/tun``.
+  and ``/dev/net/tun``. An example in a docstring has this mark when it builds a network.
 * ``@pytest.mark.needs("tshark", "iperf3")``: foreign programs.
 
 Where something is missing the test is skipped with a reason that says how to get it. With
@@ -12,6 +12,7 @@ suite that silently shrinks proves nothing.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 _REQUIRE_ALL = os.environ.get("MESHVPN_REQUIRE_ALL") == "1"
+_NETWORK_EXAMPLE = re.compile(r"\b(Lab|Tun|Tunnel)\b")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,7 +68,7 @@ def pytest_make_collect_report(
 
 
 def _missing(item: pytest.Item) -> Iterator[str]:
-    if item.get_closest_marker("root"):
+    if item.get_closest_marker("root") or _is_network_example(item):
         if not has_privileges():
             yield "needs root: sudo make test; in a container, CAP_NET_ADMIN and CAP_SYS_ADMIN"
         if not Path("/dev/net/tun").exists():
@@ -77,6 +79,12 @@ def _missing(item: pytest.Item) -> Iterator[str]:
                 find_program(program)
             except MissingProgramError as missing:
                 yield f"{missing.message}: {missing.hint}"
+
+
+def _is_network_example(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.DoctestItem) and any(
+        _NETWORK_EXAMPLE.search(example.source) for example in item.dtest.examples
+    )
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
