@@ -98,11 +98,7 @@ fn fragment(header: &[u8]) -> Build {
     protocol(&mut build, "ipv6.fraghdr.nxt", "Next header", header[0]);
     let offset_and_flags = be16(header, 2);
     build
-        .number(
-            "ipv6.fraghdr.offset",
-            "Fragment offset",
-            offset_and_flags & !7,
-        )
+        .fragment_offset("ipv6.fraghdr.offset", offset_and_flags >> 3)
         .flag(
             "ipv6.fraghdr.more",
             "More fragments",
@@ -117,7 +113,7 @@ fn authentication(header: &[u8]) -> Build {
     let mut build = Build::new("Authentication Header", "ah");
     protocol(&mut build, "ah.next_header", "Next header", header[0]);
     build
-        .length("ah.length_oct", "Length", header.len())
+        .number("ah.length", "Length (words less 2)", header[1])
         .hex("ah.spi", "Security parameters index", be32(header, 4), 8)
         .number("ah.sequence", "Sequence number", be32(header, 8))
         .add(

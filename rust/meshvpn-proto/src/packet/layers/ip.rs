@@ -24,11 +24,7 @@ pub(super) fn layer(header: &[u8], ip: &Ip) -> Layer {
                 .flag("ip.flags.rb", "Reserved bit", header[6] & 0x80 != 0)
                 .flag("ip.flags.df", "Don't fragment", *dont_fragment)
                 .flag("ip.flags.mf", "More fragments", header[6] & 0x20 != 0)
-                .number(
-                    "ip.frag_offset",
-                    "Fragment offset",
-                    (be16(header, 6) & 0x1fff) * 8,
-                )
+                .fragment_offset("ip.frag_offset", be16(header, 6) & 0x1fff)
                 .number("ip.ttl", "Time to live", ip.hop_limit);
             protocol(&mut build, "ip.proto", "Protocol", header[9]);
             build

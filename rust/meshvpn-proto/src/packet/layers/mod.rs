@@ -169,6 +169,13 @@ impl Build {
         self.add(key, label, Value::Address(address.into()))
     }
 
+    /// In units of eight bytes as in the header.
+    fn fragment_offset(&mut self, key: &'static str, units: u16) -> &mut Self {
+        let bytes = u32::from(units) * 8;
+        self.number(key, "Fragment offset", units)
+            .meaning(Some(format!("{bytes} bytes").into()))
+    }
+
     /// A checksum with the verdict on it as its meaning.
     fn checksum(&mut self, key: &'static str, found: u16, verdict: Checksum) -> &mut Self {
         self.hex(key, "Checksum", found, 4)

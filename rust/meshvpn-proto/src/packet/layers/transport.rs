@@ -49,7 +49,14 @@ pub(super) fn tcp(header: &[u8], tcp: &Tcp, dissection: &Dissection) -> Build {
             }
         }
     }
-    build.length("tcp.len", "Data length", dissection.payload.len());
+    // A first fragment does not say how much data there is.
+    if dissection
+        .ip
+        .as_ref()
+        .is_some_and(|ip| ip.has_whole_message())
+    {
+        build.length("tcp.len", "Data length", dissection.payload.len());
+    }
     build
 }
 

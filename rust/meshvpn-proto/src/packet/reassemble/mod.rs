@@ -113,7 +113,6 @@ pub struct Lost {
 pub struct Reassembler {
     limits: Limits,
     datagrams: BTreeMap<Key, Datagram>,
-    bytes: usize,
     lost: Lost,
 }
 
@@ -178,7 +177,7 @@ impl Reassembler {
             if deadline > now {
                 break;
             }
-            self.forget(key);
+            self.datagrams.remove(&key);
             self.lost.timed_out += 1;
         }
     }
@@ -208,17 +207,14 @@ impl Reassembler {
             .datagrams
             .entry(key)
             .or_insert_with(|| Datagram::new(now + timeout));
-        let before = datagram.cost();
-        let outcome = datagram.add(fragment, piece);
-        self.bytes = self.bytes - before + datagram.cost();
-        match outcome {
+        match datagram.add(fragment, piece) {
             Outcome::Whole { packet, pieces } => {
-                self.forget(key);
+                self.datagrams.remove(&key);
                 finish(packet, pieces)
             }
             Outcome::Dropped(reason) => Reassembly::Dropped(reason),
             Outcome::Waiting => {
-                while self.bytes > self.limits.bytes {
+                while self.cost() > self.limits.bytes {
                     self.evict_oldest();
                 }
                 if self.datagrams.contains_key(&key) {
@@ -240,15 +236,13 @@ impl Reassembler {
 
     fn evict_oldest(&mut self) {
         if let Some((_, key)) = self.oldest() {
-            self.forget(key);
+            self.datagrams.remove(&key);
             self.lost.evicted += 1;
         }
     }
 
-    fn forget(&mut self, key: Key) {
-        if let Some(datagram) = self.datagrams.remove(&key) {
-            self.bytes -= datagram.cost();
-        }
+    fn cost(&self) -> usize {
+        self.datagrams.values().map(Datagram::cost).sum()
     }
 }
 
