@@ -1,4 +1,4 @@
-"""The benchmark really runs: every rival comes up and carries, and nothing stays behind.
+"""The benchmark really runs: every tunnel comes up and carries, and nothing stays behind.
 
 Structure is asserted here, never speed.
 """
@@ -20,15 +20,12 @@ from meshvpn.bench.contenders.contender import DaemonPair
 from meshvpn.bench.iperf import TcpOutcome, run_iperf
 from meshvpn.bench.report import Report
 from meshvpn.bench.topology import wire
+from meshvpn.errors import MissingProgramError
 from meshvpn.lab import list_labs
 
 BENCH = [sys.executable, "-c", "from meshvpn.cli.bench import app; app()"]
 
-RIVALS = [
-    contender
-    for contender in all_contenders()
-    if isinstance(contender, DaemonPair) and contender.family not in ("plain", "preshared")
-]
+TUNNELS = [contender for contender in all_contenders() if isinstance(contender, DaemonPair)]
 
 needs_the_rivals = pytest.mark.needs(
     "openvpn", "openssl", "wireguard-go", "wg", "nebula", "nebula-cert", "iperf3", "ping"
@@ -37,9 +34,13 @@ needs_the_rivals = pytest.mark.needs(
 
 @pytest.mark.root
 @needs_the_rivals
-@pytest.mark.parametrize("rival", RIVALS, ids=lambda rival: rival.name)
-def test_a_rival_carries_tcp_and_is_counted(rival: DaemonPair, tmp_path: Path) -> None:
-    with wire() as place, rival.running(place, tmp_path) as link:
+@pytest.mark.parametrize("tunnel", TUNNELS, ids=lambda tunnel: tunnel.name)
+def test_a_tunnel_carries_tcp_and_is_counted(tunnel: DaemonPair, tmp_path: Path) -> None:
+    try:
+        tunnel.check_available()
+    except MissingProgramError as missing:
+        pytest.skip(str(missing))
+    with wire() as place, tunnel.running(place, tmp_path) as link:
         processes = [daemon.pid for daemon in link.daemons]
         before = link.cpu_seconds()
         outcome = TcpOutcome.parse(run_iperf(link, 1))
@@ -105,6 +106,27 @@ def test_an_interrupted_run_leaves_nothing_behind(number: signal.Signals, tmp_pa
     assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
     assert run.pid not in {record.process for record in list_labs()}
     assert len(sockets - _sockets()) >= 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--only", "telnet"],
+        ["--workload", "poetry"],
+        ["--plot", "plot.txt"],
+        ["--baseline", "telnet"],
+        ["--peer", "openvpn"],
+        ["--show", __file__],
+    ],
+)
+def test_a_wrong_option_is_refused_before_anything_runs(wrong: list[str], tmp_path: Path) -> None:
+    run = subprocess.run(
+        [*BENCH, *wrong], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: ")
+    assert "Traceback" not in run.stderr
     assert list(tmp_path.iterdir()) == []
 
 

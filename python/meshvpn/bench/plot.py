@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshvpn.bench.metrics import Metric
     from meshvpn.bench.report import Report
 
-__all__ = ["FORMATS", "save_plot"]
+__all__ = ["FORMATS", "check_format", "save_plot"]
 
 FORMATS: Final = (".svg", ".png", ".pdf")
 """Suffixes that choose the format of a plot."""
@@ -34,14 +34,19 @@ _WIRE_COLOUR: Final = "#dddddd"
 """Blue and greys of Okabe and Ito's palette: told apart in print and by colour-blind readers."""
 
 
+def check_format(path: Path) -> None:
+    """Raise :class:`ConfigError` for a suffix that is none of :data:`FORMATS`."""
+    if path.suffix not in FORMATS:
+        raise ConfigError(f"cannot draw {path}: its suffix is none of {', '.join(FORMATS)}")
+
+
 def save_plot(report: Report, path: Path) -> None:
     """Draw what was measured into ``path``; its suffix chooses SVG, PNG or PDF.
 
     Raises :class:`MissingProgramError` without matplotlib, :class:`ConfigError` for another suffix
     or a report without figures.
     """
-    if path.suffix not in FORMATS:
-        raise ConfigError(f"cannot draw {path}: suffix is none of {', '.join(FORMATS)}")
+    check_format(path)
     charts = [metric for metric in _CHARTS if report.measured(metric)]
     if not charts:
         raise ConfigError("the report holds no figure to draw")

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRe
 from meshvpn.bench.aead import backends, measure
 from meshvpn.bench.contenders import choose
 from meshvpn.bench.metrics import PING_IDLE, TCP_EIGHT, TCP_ONE, UDP_FLOOD
-from meshvpn.bench.plot import save_plot
+from meshvpn.bench.plot import check_format, save_plot
 from meshvpn.bench.report import Failure, Missing, Report
 from meshvpn.bench.rounds import Benchmark, Plan
 from meshvpn.bench.tables import aead_table, render
@@ -27,7 +27,7 @@ from meshvpn.bench.workloads import WORKLOADS, Figures, Pace, Workload
 from meshvpn.errors import ConfigError, MeshError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import FrameType
 
 __all__ = ["app", "bench"]
@@ -85,8 +85,11 @@ def bench(
     if not data.is_terminal:
         data = Console(width=_PAPER_WIDTH)
     try:
+        if plot is not None:
+            check_format(plot)
         if show is not None:
             report = Report.load(show)
+            _check_baseline(baseline, (entrant.name for entrant in report.entrants))
             data.print(render(report, baseline=baseline))
             if plot is not None:
                 save_plot(report, plot)
@@ -100,6 +103,7 @@ def bench(
                 rounds=1 if quick else rounds,
                 pace=Pace(pace.seconds, pace.search_seconds, pace.search_steps, congestion),
             )
+            _check_baseline(baseline, (contender.name for contender in plan.contenders))
             if save and json is None and plot is None:
                 json, plot = _default_files()
             _run(plan, data, remarks, baseline=baseline, json=json, plot=plot)
@@ -251,6 +255,14 @@ def _workload(key: str) -> Workload:
     if key not in WORKLOADS:
         raise ConfigError(f"there is no workload {key!r}", hint=f"known are {', '.join(WORKLOADS)}")
     return WORKLOADS[key]
+
+
+def _check_baseline(baseline: str | None, names: Iterable[str]) -> None:
+    """Before the run, not after it."""
+    known = tuple(names)
+    if baseline is not None and baseline not in known:
+        hint = f"taking part are {', '.join(known)}"
+        raise ConfigError(f"--baseline: there is no contender {baseline!r}", hint=hint)
 
 
 def _default_files() -> tuple[Path, Path]:
