@@ -70,11 +70,13 @@ pub struct Open<'a> {
     pub sealed: &'a [u8],
     /// Where the plaintext goes: exactly `sealed.len() - TAG_LEN` bytes.
     pub out: &'a mut [u8],
-    /// Set by the call: the tag was right. When false, `out` holds nothing that may be used.
+    /// Set by the call: the tag was right. When false, `out` holds zeros.
     pub valid: bool,
 }
 
 /// ChaCha20-Poly1305 over batches, as one thread owns it.
+///
+/// Both methods panic when a packet's buffers do not fit each other as [`Seal`] and [`Open`] say.
 pub trait Aead: Send {
     /// The implementation's name as statistics and logs show it, e.g. `"aws-lc"`.
     fn name(&self) -> &'static str;
@@ -127,6 +129,9 @@ impl Aead for Portable {
                     Tag::from_slice(tag),
                 )
                 .is_ok();
+            if !job.valid {
+                job.out.fill(0);
+            }
         }
     }
 }
