@@ -1,3 +1,21 @@
-//! The half of meshvpn that moves bytes.
+//! The half of meshvpn that moves bytes: system calls, threads and namespaces around the pure
+//! machines of `meshvpn-proto`.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`tunnel`] | a running point-to-point tunnel |
+//! | [`dataplane`] | the two threads that forward packets |
+//! | [`tun`], [`udp`] | frames and datagrams, many a system call |
+//! | [`aead`] | the fast ciphers, and the choice between them |
+//! | [`netlink`], [`netns`] | devices, addresses, routes; network namespaces |
+//! | [`offload`], [`wait`] | what this kernel can; waiting and waking |
 
 pub mod aead;
+pub mod dataplane;
+pub mod netlink;
+pub mod netns;
+pub mod offload;
+pub mod tun;
+pub mod tunnel;
+pub mod udp;
+pub mod wait;

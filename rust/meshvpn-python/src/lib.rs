@@ -2,11 +2,37 @@
 //!
 //! Bindings translate and nothing else. Names, documentation, exceptions and display live in the
 //! Python package `meshvpn`, which is the only importer of this module.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `tunnel`, `tun` | running tunnels and devices |
+//! | `packet` | packets for people |
+//! | `aead` | the ciphers and their speed |
+//! | `log` | records for Python's `logging` |
+//! | `errors` | the engine's errors as the package's exceptions |
+//! | `config` | addresses as Python writes them |
+
+mod aead;
+mod config;
+mod errors;
+mod log;
+mod tun;
+mod tunnel;
+mod wait;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 mod _meshvpn {
+    #[pymodule_export]
+    use crate::aead::{aead_backends, measure_aead};
+    #[pymodule_export]
+    use crate::log::{next_log_record, stop_logging};
+    #[pymodule_export]
+    use crate::tun::Tun;
+    #[pymodule_export]
+    use crate::tunnel::{Tunnel, TunnelSnapshot};
+
     /// The version of the engine; the Python package carries the same one.
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python's name for a version")]

@@ -1,0 +1,40 @@
+"""Carries the engine's log records to :mod:`logging`, on a thread of its own.
+
+The engine never waits for Python: its threads queue records, and the thread here hands them to the
+loggers ``meshvpn.tunnel``, ``meshvpn.dataplane`` and so on. It starts with the first device or
+tunnel, not at import.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+
+from meshvpn import _meshvpn
+
+_start_lock = threading.Lock()
+_thread: threading.Thread | None = None
+
+
+def start() -> None:
+    """Start carrying records, if that was not done before."""
+    global _thread
+    with _start_lock:
+        if _thread is None:
+            _thread = threading.Thread(target=_carry, name="meshvpn-log", daemon=True)
+            _thread.start()
+            atexit.register(_stop)
+
+
+def _carry() -> None:
+    while (record := _meshvpn.next_log_record()) is not None:
+        level, name, message = record
+        logging.getLogger(name).log(level, "%s", message)
+
+
+def _stop() -> None:
+    # What is queued by now still goes out; a thread inside the interpreter's end would not.
+    _meshvpn.stop_logging()
+    if _thread is not None:
+        _thread.join(timeout=1)

@@ -1,0 +1,151 @@
+//! The data plane's threads: the pure forwarder with system calls around it.
+//!
+//! Two plain threads per device, one a direction. Neither waits for a lock, a channel, a runtime
+//! or a log: everything rare goes to the driver, everything counted is published once a batch.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`tx`] | TUN → network |
+//! | [`rx`] | network → TUN |
+//! | [`counters`] | what both publish |
+
+pub mod counters;
+mod rx;
+mod tx;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use meshvpn_proto::forward::{Control, Inbound, Outbound, Peers};
+use meshvpn_proto::session::aead::Aead;
+use tokio::sync::mpsc;
+
+use crate::tun::Queue;
+use crate::udp::{Receiver, UdpSocket};
+use crate::wait::Waker;
+use counters::Counters;
+
+/// Control messages that may wait for the driver. More at once can only be a flood, and a flood must
+/// not fill the memory.
+const CONTROL_QUEUE: usize = 256;
+
+/// How long a thread that ends waits for room in that queue, each time.
+const STOP_RETRY: Duration = Duration::from_millis(10);
+
+/// What the data plane tells the driver.
+#[derive(Debug)]
+pub enum Report {
+    /// A message that the forwarder does not handle itself.
+    Control(Control),
+    /// The kernel refused a datagram as longer than the interface takes.
+    TooLong,
+    /// The TUN device is gone, or the system fails in a way that nothing can be done about.
+    Stopped(io::Error),
+}
+
+/// What both threads share.
+#[derive(Debug)]
+struct Shared<P> {
+    queue: Queue,
+    sockets: Vec<UdpSocket>,
+    peers: Arc<P>,
+    counters: Arc<Counters>,
+    waker: Waker,
+    is_stopping: AtomicBool,
+    can_segment: AtomicBool,
+    reports: mpsc::Sender<Report>,
+}
+
+/// The two threads of one device, running.
+#[derive(Debug)]
+pub struct DataPlane<P> {
+    shared: Arc<Shared<P>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<P: Peers + Send + Sync + 'static> DataPlane<P> {
+    /// Starts both threads, each with its own cipher, in the calling thread's namespace.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors or threads.
+    pub fn start(
+        name: &str,
+        queue: Queue,
+        sockets: Vec<UdpSocket>,
+        peers: Arc<P>,
+        [sealing, opening]: [Box<dyn Aead>; 2],
+    ) -> io::Result<(Self, mpsc::Receiver<Report>)> {
+        let (reports, receiver) = mpsc::channel(CONTROL_QUEUE);
+        let shared = Arc::new(Shared {
+            queue,
+            sockets,
+            peers,
+            counters: Arc::default(),
+            waker: Waker::new()?,
+            is_stopping: AtomicBool::new(false),
+            can_segment: AtomicBool::new(crate::offload::can_segment()),
+            reports,
+        });
+        let outbound = Outbound::new(sealing);
+        let inbound = Inbound::new(opening, Receiver::BATCH_BYTES);
+        let mut plane = Self { shared, threads: Vec::new() };
+        let shared = Arc::clone(&plane.shared);
+        plane.spawn(format!("{name}-tx"), move || tx::run(&shared, outbound))?;
+        let shared = Arc::clone(&plane.shared);
+        plane.spawn(format!("{name}-rx"), move || rx::run(&shared, inbound))?;
+        Ok((plane, receiver))
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.shared.counters)
+    }
+
+    /// The sockets, for what the driver sends itself.
+    pub fn sockets(&self) -> &[UdpSocket] {
+        &self.shared.sockets
+    }
+
+    fn spawn(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.push(std::thread::Builder::new().name(name).spawn(run)?);
+        Ok(())
+    }
+}
+
+/// Stops both threads and waits for them; then the device and the sockets are closed.
+impl<P> Drop for DataPlane<P> {
+    fn drop(&mut self) {
+        self.shared.is_stopping.store(true, Ordering::Release);
+        self.shared.waker.wake();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so on stderr; there is nothing left to stop.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl<P> Shared<P> {
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+
+    /// Tells the driver; what it has no room for is forgotten, and the sender repeats it.
+    fn report(&self, report: Report) {
+        let _ = self.reports.try_send(report);
+    }
+
+    /// Tells the driver that a thread has come to its end; this must not be forgotten.
+    fn report_stop(&self, error: io::Error) {
+        let mut report = Report::Stopped(error);
+        while let Err(mpsc::error::TrySendError::Full(unsent)) = self.reports.try_send(report) {
+            if self.is_stopping() {
+                break;
+            }
+            report = unsent;
+            std::thread::sleep(STOP_RETRY);
+        }
+    }
+}

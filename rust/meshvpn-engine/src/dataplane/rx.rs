@@ -1,0 +1,100 @@
+//! The receiving thread: network → forwarder → TUN.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::AsFd;
+
+use meshvpn_proto::forward::split::{MAX_SEGMENTS, SuperPacket};
+use meshvpn_proto::forward::virtio::{self, Header};
+use meshvpn_proto::forward::{DropReason, Inbound, IpView, Peers};
+
+use super::{Report, Shared};
+use crate::udp::Receiver;
+use crate::wait::Waiter;
+
+/// Forwards until the data plane stops or the device is gone.
+pub(super) fn run<P: Peers>(shared: &Shared<P>, inbound: Inbound) {
+    let mut thread = Thread { shared, inbound, receiver: Receiver::new() };
+    if let Err(error) = thread.run() {
+        shared.report_stop(error);
+    }
+}
+
+struct Thread<'a, P> {
+    shared: &'a Shared<P>,
+    inbound: Inbound,
+    receiver: Receiver,
+}
+
+impl<P: Peers> Thread<'_, P> {
+    fn run(&mut self) -> io::Result<()> {
+        let sockets = self.shared.sockets.iter().map(AsFd::as_fd);
+        let descriptors: Vec<_> = sockets.chain([self.shared.waker.as_fd()]).collect();
+        let waiter = Waiter::new(&descriptors)?;
+        let mut ready = Vec::with_capacity(descriptors.len());
+        while !self.shared.is_stopping() {
+            ready.clear();
+            waiter.wait(None, |position| ready.push(position))?;
+            for position in &ready {
+                self.drain(*position)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forwards what waits at one socket, a batch at a time, until there is nothing left.
+    fn drain(&mut self, socket: usize) -> io::Result<()> {
+        let Some(source) = self.shared.sockets.get(socket) else { return Ok(()) };
+        let mut may_have_more = true;
+        while may_have_more && !self.shared.is_stopping() {
+            may_have_more = match self.receiver.receive(source, socket) {
+                Ok(is_full) => is_full,
+                // Anything else is an ICMP error that came back, and not this thread's business.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(_) => return Ok(()),
+            };
+            self.inbound.receive(self.receiver.arrivals(), &*self.shared.peers);
+            self.write()?;
+            for message in self.inbound.take_control() {
+                self.shared.report(Report::Control(message));
+            }
+            self.shared.counters.rx.add(&self.inbound.take_tally());
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let mut refused = 0;
+        for (packets, pieces) in self.inbound.writes() {
+            let pieces: arrayvec::ArrayVec<IoSlice<'_>, MAX_SEGMENTS> = pieces.collect();
+            match self.shared.queue.write(&pieces) {
+                Ok(()) => {}
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) && packets > 1 => {
+                    refused += write_singly(self.shared, &pieces);
+                }
+                // The device is being deleted.
+                Err(error) if error.raw_os_error() == Some(libc::EBADFD) => return Err(error),
+                Err(_) => refused += u64::from(packets),
+            }
+        }
+        self.inbound.count_drop(DropReason::DeviceRefused, refused);
+        Ok(())
+    }
+}
+
+/// Takes a joined frame apart again, for a kernel that will not have it (Linux 6.6.44); returns how
+/// many packets it refuses even so.
+fn write_singly<P>(shared: &Shared<P>, pieces: &[IoSlice<'_>]) -> u64 {
+    let frame: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+    let Some((header, packet)) = frame.split_first_chunk() else { return 1 };
+    let split = Header::parse(header)
+        .and_then(|header| Some((header, IpView::parse(packet).ok()?)))
+        .and_then(|(header, view)| SuperPacket::parse(&header, packet, &view, packet.len()).ok());
+    let Some(split) = split else { return 1 };
+    let mut refused = 0;
+    for index in 0..split.segments() {
+        let mut single = vec![0; virtio::LEN + split.segment_len(index)];
+        split.write_segment(index, &mut single[virtio::LEN..]);
+        refused += u64::from(shared.queue.write(&[IoSlice::new(&single)]).is_err());
+    }
+    refused
+}

@@ -1,0 +1,85 @@
+//! The sending thread: TUN → forwarder → network.
+
+use std::io::{ErrorKind, IoSlice};
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+
+use meshvpn_proto::forward::{DropReason, Outbound, Peers, Transmit};
+
+use super::{Report, Shared};
+use crate::udp::SendOutcome;
+use crate::wait::Waiter;
+
+/// Bytes of IP and UDP header around a datagram, IPv6's being the longer: what "path MTU" counts
+/// beside the datagram.
+const OUTER_HEADERS: [usize; 2] = [28, 48];
+
+/// Forwards until the data plane stops or the device is gone.
+pub(super) fn run<P: Peers>(shared: &Shared<P>, mut outbound: Outbound) {
+    let result = Waiter::new(&[shared.queue.as_fd(), shared.waker.as_fd()]).and_then(|waiter| {
+        while !shared.is_stopping() {
+            waiter.wait(None, |_| {})?;
+            drain(shared, &mut outbound)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = result {
+        shared.report_stop(error);
+    }
+}
+
+/// Forwards what waits at the TUN, a batch at a time, until there is nothing left.
+fn drain<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) -> std::io::Result<()> {
+    let peers = &*shared.peers;
+    let mut is_dry = false;
+    while !is_dry && !shared.is_stopping() {
+        while !is_dry && !outbound.is_full() {
+            match shared.queue.read(outbound.frame_buffer()) {
+                Ok(len) => outbound.push(len, peers),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => is_dry = true,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        outbound.seal();
+        send(shared, outbound);
+        for reply in outbound.replies() {
+            // An ICMP error that gets lost is repeated when its cause is.
+            let _ = shared.queue.write(&[IoSlice::new(reply)]);
+        }
+        outbound.clear(peers);
+        shared.counters.tx.add(&outbound.take_tally());
+    }
+    Ok(())
+}
+
+fn send<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) {
+    let mut total = SendOutcome::default();
+    for transmit in outbound.transmits() {
+        total += transmit_one(shared, &transmit);
+    }
+    if total.too_long > 0 {
+        outbound.count_drop(DropReason::PathTooNarrow, total.too_long);
+        shared.report(Report::TooLong);
+    }
+    outbound.count_drop(DropReason::SendFailed, total.failed);
+}
+
+fn transmit_one<P: Peers>(shared: &Shared<P>, transmit: &Transmit<'_>) -> SendOutcome {
+    let path = transmit.path;
+    let socket = &shared.sockets[path.socket];
+    if !transmit.may_fragment {
+        let Transmit { contents, segment_size, .. } = *transmit;
+        return socket.send(
+            contents,
+            segment_size,
+            path.source,
+            path.destination,
+            &shared.can_segment,
+        );
+    }
+    let slot = shared.peers.slot(transmit.slot);
+    let headers = OUTER_HEADERS[usize::from(path.destination.is_ipv6())];
+    let path_mtu = (slot.datagram_max.load(Ordering::Relaxed) + headers) as u16;
+    socket.send_fragmented(transmit.contents, path.source, path.destination, path_mtu)
+}

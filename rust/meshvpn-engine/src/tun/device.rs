@@ -1,0 +1,116 @@
+//! Opening a TUN device.
+//!
+//! The `tun` crate opens it; offload is ours. A device lives as long as its descriptor: when the
+//! process ends, however it ends, the device, its addresses and its routes are gone.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+
+use super::Queue;
+
+/// `TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6`: super-packets of TCP, checksums left to us.
+const OFFLOAD_TCP: libc::c_uint = 0x01 | 0x02 | 0x04;
+/// `TUN_F_USO4 | TUN_F_USO6`: super-packets of UDP, from Linux 6.2 on.
+const OFFLOAD_UDP: libc::c_uint = 0x20 | 0x40;
+/// `_IOW('T', 208, unsigned int)`.
+const TUNSETOFFLOAD: libc::c_ulong = 0x4004_54d0;
+
+/// Longest name of a network interface, without the final zero (`IFNAMSIZ`).
+const MAX_NAME: usize = 15;
+
+/// Whether frames carry a virtio header and may be super-packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offload {
+    /// Frames are IP packets, one at a time, checksums complete: for people to look at.
+    Off,
+    /// Frames start with a virtio header: for the data plane.
+    On,
+}
+
+/// An open TUN device.
+#[derive(Debug)]
+pub struct Device {
+    /// The name that the kernel gave it.
+    pub name: String,
+    /// Its frames.
+    pub queue: Queue,
+}
+
+/// Why a device could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The name cannot be a network interface's.
+    #[error("device name {0:?} must be 1 to {MAX_NAME} characters without '/', '%' or spaces")]
+    Name(String),
+    /// The kernel refused.
+    #[error("cannot create TUN device {name:?}: {source}")]
+    Kernel {
+        /// The name asked for.
+        name: String,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+impl Device {
+    /// Creates a device called `name` in the calling thread's namespace.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the kernel's own error is EPERM without `CAP_NET_ADMIN`, EBUSY when the name is
+    /// taken, ENOENT or ENXIO without `/dev/net/tun`.
+    pub fn open(name: &str, offload: Offload) -> Result<Self, OpenError> {
+        let is_valid = (1..=MAX_NAME).contains(&name.len())
+            && !matches!(name, "." | "..")
+            && !name.contains(|c: char| "/%:".contains(c) || c.is_whitespace() || !c.is_ascii());
+        if !is_valid {
+            return Err(OpenError::Name(name.into()));
+        }
+        Self::open_valid(name, offload)
+            .map_err(|source| OpenError::Kernel { name: name.into(), source })
+    }
+
+    fn open_valid(name: &str, offload: Offload) -> io::Result<Self> {
+        let mut config = tun::Configuration::default();
+        config.tun_name(name);
+        config.platform_config(|platform| {
+            platform.vnet_hdr(offload == Offload::On);
+            // Addresses and routes are set over netlink, IPv6 included.
+            platform.ensure_root_privileges(false);
+        });
+        let device = tun::create(&config).map_err(into_io_error)?;
+        // SAFETY: the device gives up its descriptor, so that it is ours alone.
+        let fd = unsafe { OwnedFd::from_raw_fd(device.into_raw_fd()) };
+        if offload == Offload::On {
+            set_offload(&fd, OFFLOAD_TCP | OFFLOAD_UDP).or_else(|_| set_offload(&fd, OFFLOAD_TCP))?;
+        }
+        Ok(Self { name: name.into(), queue: Queue::new(fd)? })
+    }
+}
+
+fn set_offload(fd: &OwnedFd, features: libc::c_uint) -> io::Result<()> {
+    // SAFETY: this ioctl takes its argument by value.
+    let result =
+        unsafe { libc::ioctl(fd.as_raw_fd(), TUNSETOFFLOAD, libc::c_ulong::from(features)) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn into_io_error(error: tun::Error) -> io::Error {
+    match error {
+        tun::Error::Io(error) => error,
+        other => io::Error::other(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_no_interface_can_have_are_refused() {
+        for name in ["", "a-name-of-sixteen", "a/b", "a b", "..", "a%d", "é"] {
+            let error = Device::open(name, Offload::Off).unwrap_err();
+            assert!(matches!(error, OpenError::Name(_)), "{name}: {error}");
+        }
+    }
+}

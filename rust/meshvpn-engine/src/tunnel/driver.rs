@@ -1,0 +1,293 @@
+//! The driver: one thread per tunnel for everything rare.
+//!
+//! It enters the namespace, creates device and socket, sets addresses and routes, starts the data
+//! plane, and then carries messages between it and the pure [`tunnel`](machine) machine until it is
+//! told to stop or the device is gone.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use meshvpn_proto::forward::{Control, DropReason, Path, Tally};
+use meshvpn_proto::session::aead::{Aead, Portable, Seal};
+use meshvpn_proto::session::transport::{HEADER_LEN, OVERHEAD, Session, write_header};
+use meshvpn_proto::tunnel::{self as machine, Framing, PointToPoint, Transmit, device_mtu};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tracing::{debug, info, warn};
+
+use super::config::{TunnelConfig, TunnelError};
+use super::status::Status;
+use super::Started;
+use crate::aead;
+use crate::dataplane::{DataPlane, Report};
+use crate::netlink::Link;
+use crate::netns;
+use crate::tun::{Device, Offload};
+use crate::udp::UdpSocket;
+
+/// How often the driver looks whether packets went out, which decides whether the path is watched.
+const ACTIVITY_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the local interface's MTU is looked up again, in activity intervals: every 30 s.
+const INTERFACE_INTERVAL: u32 = 60;
+/// The tunnel's only socket.
+const SOCKET: usize = 0;
+
+/// Runs a tunnel from its first system call to its last.
+pub(super) fn run(
+    config: TunnelConfig,
+    status: &Status,
+    stop: &Notify,
+    started: &SyncSender<Result<Started, TunnelError>>,
+) {
+    let result = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match enter_namespace(&config).and_then(|()| result.map_err(TunnelError::System)) {
+        Ok(runtime) => runtime,
+        Err(error) => return drop(started.send(Err(error))),
+    };
+    runtime.block_on(async {
+        match Driver::set_up(config, status).await {
+            Ok(mut driver) => {
+                let handed = Started { aead: driver.aead, counters: driver.plane.counters() };
+                if started.send(Ok(handed)).is_ok() {
+                    driver.drive(stop).await;
+                }
+            }
+            Err(error) => drop(started.send(Err(error))),
+        }
+    });
+}
+
+fn enter_namespace(config: &TunnelConfig) -> Result<(), TunnelError> {
+    let Some(name) = &config.netns else { return Ok(()) };
+    netns::enter(name).map_err(|source| TunnelError::Netns { name: name.clone(), source })
+}
+
+struct Driver<'a> {
+    config: TunnelConfig,
+    status: &'a Status,
+    aead: &'static str,
+    link: Link,
+    peers: Arc<PointToPoint>,
+    plane: DataPlane<PointToPoint>,
+    reports: mpsc::Receiver<Report>,
+    machine: machine::Tunnel,
+    mtu: u16,
+    sent_before: u64,
+}
+
+impl<'a> Driver<'a> {
+    async fn set_up(config: TunnelConfig, status: &'a Status) -> Result<Self, TunnelError> {
+        let choice = aead::choose(config.aead)?;
+        let ciphers = [choice.backend.start()?, choice.backend.start()?];
+        let (local, remote, outer) = (config.local, config.remote, config.outer());
+        let socket = UdpSocket::bind(local, config.mark)
+            .map_err(|source| TunnelError::Bind { local, source })?;
+        let interface_mtu = socket
+            .route_mtu(remote, config.mark)
+            .map_err(|source| TunnelError::Unreachable { local, remote, source })?;
+
+        let device = Device::open(&config.name, Offload::On)?;
+        let link = Link::find(&device.name)?;
+        let mtu = config.mtu.unwrap_or_else(|| {
+            device_mtu(interface_mtu, outer, &config.framing, config.is_ipv6_capable())
+        });
+        link.bring_up(mtu).await?;
+        for address in &config.addresses {
+            link.add_address(*address).await?;
+        }
+        for route in &config.routes {
+            link.add_route(*route).await?;
+        }
+
+        let path = Path { socket: SOCKET, source: None, destination: remote };
+        let datagram_max = usize::from(interface_mtu.saturating_sub(outer.overhead()));
+        let (peers, aead) = match config.framing {
+            Framing::Plain => (PointToPoint::plain(path, datagram_max), "none"),
+            Framing::Preshared(_) => {
+                (PointToPoint::sealed(path, datagram_max), choice.backend.name())
+            }
+        };
+        let peers = Arc::new(peers);
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| TunnelError::System(error.into()))?;
+        let now = Instant::now();
+        let machine = machine::Tunnel::new(now, &config.framing, outer, interface_mtu, seed);
+        let sockets = vec![socket];
+        let (plane, reports) =
+            DataPlane::start(&config.name, device.queue, sockets, Arc::clone(&peers), ciphers)
+                .map_err(TunnelError::System)?;
+        info!(
+            device = config.name, %local, %remote, mtu, path_mtu = interface_mtu, aead,
+            "tunnel started"
+        );
+        status.set_mtu(interface_mtu, mtu);
+        Ok(Self {
+            config,
+            status,
+            aead,
+            link,
+            peers,
+            plane,
+            reports,
+            machine,
+            mtu,
+            sent_before: 0,
+        })
+    }
+
+    async fn drive(&mut self, stop: &Notify) {
+        let mut activity = interval(ACTIVITY_INTERVAL);
+        activity.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = 0;
+        loop {
+            self.drain().await;
+            let wake = self.machine.poll_timeout();
+            let timeout = async {
+                match wake {
+                    Some(at) => sleep_until(at.into()).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                report = self.reports.recv() => match report {
+                    Some(Report::Control(control)) => self.handle_control(&control),
+                    Some(Report::TooLong) => {
+                        self.look_up_interface_mtu();
+                        self.machine.handle_refused(Instant::now());
+                    }
+                    Some(Report::Stopped(error)) => {
+                        let reason = format!("the device is gone ({error})");
+                        warn!(device = self.config.name, %error, "tunnel stopped: the device is gone");
+                        return self.status.close(Some(reason));
+                    }
+                    None => return,
+                },
+                () = timeout => self.machine.handle_timeout(Instant::now()),
+                _ = activity.tick() => {
+                    ticks += 1;
+                    self.check_activity();
+                    if ticks % INTERFACE_INTERVAL == 0 {
+                        self.look_up_interface_mtu();
+                    }
+                }
+                () = stop.notified() => {
+                    info!(device = self.config.name, "tunnel closed");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn handle_control(&mut self, control: &Control) {
+        let now = Instant::now();
+        let result = match control.slot {
+            Some(_) => self.machine.handle_message(now, &control.message),
+            None => self.machine.handle_datagram(now, &control.message),
+        };
+        if let Err(reason) = result {
+            self.count_drop(reason);
+            debug!(device = self.config.name, source = %control.source, %reason, "message dropped");
+        }
+    }
+
+    fn check_activity(&mut self) {
+        let sent = self.peers.peer().sent_packets.load(Ordering::Relaxed);
+        if sent != self.sent_before {
+            self.sent_before = sent;
+            self.machine.handle_activity();
+        }
+    }
+
+    fn look_up_interface_mtu(&mut self) {
+        let socket = &self.plane.sockets()[SOCKET];
+        // Without a route there is nothing to learn; sending will say so.
+        if let Ok(mtu) = socket.route_mtu(self.config.remote, self.config.mark) {
+            self.machine.handle_interface_mtu(Instant::now(), mtu);
+        }
+    }
+
+    /// Does everything that the machine wants done.
+    async fn drain(&mut self) {
+        loop {
+            // Events first: what follows is to be sent with the session that they bring.
+            if let Some(event) = self.machine.poll_event() {
+                self.handle_event(event).await;
+            } else if let Some(transmit) = self.machine.poll_transmit() {
+                self.transmit(&transmit);
+            } else {
+                return;
+            }
+        }
+    }
+
+    async fn handle_event(&mut self, event: machine::Event) {
+        let device = &self.config.name;
+        match event {
+            machine::Event::Session(session) => {
+                info!(device, "new session with the peer");
+                self.peers.install(session);
+                self.status.count_session();
+            }
+            machine::Event::Up => {
+                info!(device, "the peer answers");
+                self.status.set_up(true);
+            }
+            machine::Event::Down => {
+                warn!(device, "the peer does not answer");
+                self.status.set_up(false);
+            }
+            machine::Event::PathMtu(path_mtu) => self.set_path_mtu(path_mtu).await,
+        }
+    }
+
+    async fn set_path_mtu(&mut self, path_mtu: u16) {
+        let outer = self.config.outer();
+        let datagram_max = usize::from(path_mtu.saturating_sub(outer.overhead()));
+        self.peers.peer().datagram_max.store(datagram_max, Ordering::Relaxed);
+        if self.config.mtu.is_none() {
+            let is_ipv6_capable = self.config.is_ipv6_capable();
+            let mtu = device_mtu(path_mtu, outer, &self.config.framing, is_ipv6_capable);
+            match self.link.set_mtu(mtu).await {
+                Ok(()) => self.mtu = mtu,
+                Err(error) => warn!(device = self.config.name, %error, "device MTU unchanged"),
+            }
+        }
+        info!(device = self.config.name, path_mtu, mtu = self.mtu, "path MTU changed");
+        self.status.set_mtu(path_mtu, self.mtu);
+    }
+
+    fn transmit(&self, transmit: &Transmit) {
+        let socket = &self.plane.sockets()[SOCKET];
+        let datagram = match transmit {
+            Transmit::Datagram(datagram) => Some(datagram.clone()),
+            Transmit::Message(message) => self.frame(message),
+        };
+        // What is lost here is sent again when it is not answered.
+        if let Some(datagram) = datagram {
+            socket.send_unfragmented(&datagram, None, self.config.remote);
+        }
+    }
+
+    /// A message in the tunnel's framing; `None` before there is a session.
+    fn frame(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let session = self.peers.peer().session.load();
+        let Session::Sealed(session) = &**session.as_ref()? else {
+            return Some(message.to_vec());
+        };
+        let counter = session.reserve(1)?;
+        let mut datagram = vec![0; message.len() + OVERHEAD];
+        let (header, out) = datagram.split_first_chunk_mut::<HEADER_LEN>()?;
+        write_header(header, session.remote_index, counter);
+        Portable.seal(&mut [Seal { key: session.send_key(), counter, plaintext: message, out }]);
+        Some(datagram)
+    }
+
+    fn count_drop(&self, reason: DropReason) {
+        let mut tally = Tally::default();
+        tally.drop(reason, 1);
+        self.plane.counters().control.add(&tally);
+    }
+}

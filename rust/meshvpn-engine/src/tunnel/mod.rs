@@ -1,0 +1,119 @@
+//! A running tunnel: a TUN, a UDP socket, and three threads in one namespace.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | what a tunnel is made from, and what can be wrong with it |
+//! | [`driver`] | the thread that sets everything up, answers handshakes and probes, and cleans up |
+//! | [`status`] | what others may know of it: phase, MTU, events |
+//!
+//! The driver enters the namespace and starts the data plane's threads there. Dropping the
+//! [`Tunnel`] ends all three; the device goes with the last descriptor.
+
+mod config;
+mod driver;
+mod status;
+
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::dataplane::counters::Counters;
+pub use config::{TunnelConfig, TunnelError};
+pub use status::{Event, EventKind, Phase, Snapshot, Status};
+
+/// A running tunnel. Dropping it closes it.
+#[derive(Debug)]
+pub struct Tunnel {
+    name: String,
+    aead: &'static str,
+    counters: Arc<Counters>,
+    status: Arc<Status>,
+    stop: Arc<Notify>,
+    driver: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the driver hands over once everything is set up.
+struct Started {
+    aead: &'static str,
+    counters: Arc<Counters>,
+}
+
+impl Tunnel {
+    /// Creates device and socket, sets addresses and routes, and starts forwarding. Returns when all
+    /// of it is done, or none of it is left.
+    ///
+    /// # Errors
+    /// [`TunnelError`] for the first step that failed.
+    pub fn start(config: TunnelConfig) -> Result<Self, TunnelError> {
+        config.check()?;
+        let name = config.name.clone();
+        let status = Arc::new(Status::new().map_err(TunnelError::System)?);
+        let stop = Arc::new(Notify::new());
+        let (started, result) = mpsc::sync_channel(1);
+        let driver = std::thread::Builder::new()
+            .name(format!("{name}-driver"))
+            .spawn({
+                let (status, stop) = (Arc::clone(&status), Arc::clone(&stop));
+                move || driver::run(config, &status, &stop, &started)
+            })
+            .map_err(TunnelError::System)?;
+        let result = result.recv().unwrap_or_else(|_| {
+            Err(TunnelError::System(std::io::Error::other("the driver thread failed to start")))
+        });
+        match result {
+            Ok(Started { aead, counters }) => {
+                Ok(Self { name, aead, counters, status, stop, driver: Mutex::new(Some(driver)) })
+            }
+            Err(error) => {
+                // The thread is past its last use of anything shared; wait until its sockets are gone.
+                let _ = driver.join();
+                Err(error)
+            }
+        }
+    }
+
+    /// The device's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The AEAD implementation in use; `"none"` for a plain tunnel.
+    pub fn aead(&self) -> &'static str {
+        self.aead
+    }
+
+    /// What went through and what was dropped.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Its phase, MTU and events.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// Waits until the peer answers, at most `timeout`; true when it does.
+    pub fn wait_until_up(&self, timeout: Duration) -> bool {
+        self.status.wait(timeout, |snapshot| snapshot.phase != Phase::Connecting).phase == Phase::Up
+    }
+
+    /// Ends all threads and removes the device. Returns when that is done; calling it again does
+    /// nothing.
+    pub fn close(&self) {
+        self.stop.notify_one();
+        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(driver) = driver {
+            // A driver that panicked has said so on stderr, and its device is gone with it.
+            let _ = driver.join();
+        }
+        self.status.close(None);
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,128 @@
+//! The engine's errors as the exceptions of `meshvpn.errors`, each with the way out.
+
+use meshvpn_engine::netlink::NetlinkError;
+use meshvpn_engine::tun::OpenError;
+use meshvpn_engine::tun::monitor::MonitorError;
+use meshvpn_engine::tunnel::TunnelError;
+use pyo3::prelude::*;
+use pyo3::types::{IntoPyDict, PyType};
+use std::io;
+
+pyo3::import_exception!(meshvpn.errors, ConfigError);
+pyo3::import_exception!(meshvpn.errors, DeviceError);
+pyo3::import_exception!(meshvpn.errors, NetworkError);
+pyo3::import_exception!(meshvpn.errors, PermissionDeniedError);
+pyo3::import_exception!(meshvpn.errors, TunnelClosedError);
+
+const NEEDS_NET_ADMIN: &str = "creating a device needs CAP_NET_ADMIN: run as root (sudo), or in a \
+     container with --cap-add NET_ADMIN --device /dev/net/tun";
+
+/// A [`ConfigError`] with a hint.
+pub(crate) fn config_error(message: &str, hint: &str) -> PyErr {
+    Python::attach(|py| with_hint(py, &py.get_type::<ConfigError>(), message, hint))
+}
+
+/// The tunnel or device was closed, or its device deleted.
+pub(crate) fn closed_error(message: &str) -> PyErr {
+    TunnelClosedError::new_err(message.to_owned())
+}
+
+/// A device that could not be used.
+pub(crate) fn device_error(message: &str, error: &io::Error) -> PyErr {
+    DeviceError::new_err(format!("{message}: {error}"))
+}
+
+/// Why a tunnel could not be started.
+pub(crate) fn tunnel_error(error: &TunnelError) -> PyErr {
+    let message = error.to_string();
+    if is_denied(error.errno()) {
+        return denied(&message);
+    }
+    match error {
+        TunnelError::Config { .. } => ConfigError::new_err(message),
+        TunnelError::Netns { .. } => no_namespace(&message),
+        TunnelError::Aead(_) => {
+            config_error(&message, "leave `aead` out to take the fastest one that is here")
+        }
+        TunnelError::Device(error) => open_error(error),
+        TunnelError::Netlink(error) => netlink_error(error),
+        TunnelError::Bind { .. } => Python::attach(|py| {
+            let hint = match error.errno() {
+                Some(libc::EADDRINUSE) => "another socket has that port: choose another one",
+                Some(libc::EADDRNOTAVAIL) => {
+                    "the address must be one of this host's (in the tunnel's namespace), or \
+                     0.0.0.0 or [::]"
+                }
+                _ => "check `local`",
+            };
+            with_hint(py, &py.get_type::<NetworkError>(), &message, hint)
+        }),
+        TunnelError::Unreachable { .. } => Python::attach(|py| {
+            let hint = "check `remote`, and the routes in the tunnel's namespace: ip route get ADDRESS";
+            with_hint(py, &py.get_type::<NetworkError>(), &message, hint)
+        }),
+        _ => DeviceError::new_err(message),
+    }
+}
+
+/// Why a device could not be created.
+pub(crate) fn monitor_error(error: &MonitorError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        MonitorError::Netns { source, .. } if is_denied(source.raw_os_error()) => denied(&message),
+        MonitorError::Netns { .. } => no_namespace(&message),
+        MonitorError::Device(error) => open_error(error),
+        MonitorError::Netlink(error) => netlink_error(error),
+        _ => DeviceError::new_err(message),
+    }
+}
+
+fn open_error(error: &OpenError) -> PyErr {
+    let message = error.to_string();
+    let OpenError::Kernel { source, .. } = error else { return ConfigError::new_err(message) };
+    let hint = match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => return denied(&message),
+        Some(libc::EBUSY) => "a device of that name is in use: choose another name",
+        Some(libc::ENOENT | libc::ENXIO | libc::ENODEV) => {
+            "the kernel's TUN driver is missing: modprobe tun, and in containers pass /dev/net/tun"
+        }
+        Some(libc::EINVAL) => "a network interface of that name exists and is no TUN device",
+        _ => "see the kernel's log: dmesg",
+    };
+    Python::attach(|py| with_hint(py, &py.get_type::<DeviceError>(), &message, hint))
+}
+
+fn netlink_error(error: &NetlinkError) -> PyErr {
+    let message = error.to_string();
+    let hint = match error.source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => return denied(&message),
+        Some(libc::EEXIST) => "another device has it already: ip address, ip route",
+        Some(libc::EINVAL) => "the kernel does not accept this value",
+        _ => "see ip address, ip route and the kernel's log",
+    };
+    Python::attach(|py| with_hint(py, &py.get_type::<NetworkError>(), &message, hint))
+}
+
+fn no_namespace(message: &str) -> PyErr {
+    config_error(message, "list the namespaces with: ip netns; make one with: ip netns add NAME")
+}
+
+fn denied(message: &str) -> PyErr {
+    Python::attach(|py| {
+        with_hint(py, &py.get_type::<PermissionDeniedError>(), message, NEEDS_NET_ADMIN)
+    })
+}
+
+fn is_denied(errno: Option<i32>) -> bool {
+    matches!(errno, Some(libc::EPERM | libc::EACCES))
+}
+
+fn with_hint(py: Python<'_>, kind: &Bound<'_, PyType>, message: &str, hint: &str) -> PyErr {
+    let made = [("hint", hint)]
+        .into_py_dict(py)
+        .and_then(|arguments| kind.call((message,), Some(&arguments)));
+    match made {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(error) => error,
+    }
+}

@@ -1,0 +1,181 @@
+//! Running tunnels.
+
+use std::os::fd::AsRawFd;
+use std::time::UNIX_EPOCH;
+
+use meshvpn_engine::tunnel::{self as engine, EventKind, Phase, TunnelConfig};
+use meshvpn_proto::forward::{DropReason, Tally};
+use meshvpn_proto::session::preshared::PresharedKey;
+use meshvpn_proto::tunnel::Framing;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use zeroize::Zeroizing;
+
+use crate::config::{interfaces, networks, socket_address};
+use crate::errors::{config_error, tunnel_error};
+use crate::wait::wait_for;
+
+/// A running tunnel; `meshvpn.Tunnel` gives it names and documentation.
+#[pyclass(frozen, module = "meshvpn._meshvpn")]
+pub(crate) struct Tunnel(engine::Tunnel);
+
+/// What can be said of a tunnel at one moment.
+#[pyclass(frozen, get_all, module = "meshvpn._meshvpn")]
+pub(crate) struct TunnelSnapshot {
+    /// "connecting", "up" or "closed".
+    phase: &'static str,
+    path_mtu: u16,
+    mtu: u16,
+    sessions: u64,
+    failure: Option<String>,
+    aead: &'static str,
+    /// From the device to the network: inner packets, their bytes.
+    sent_packets: u64,
+    sent_bytes: u64,
+    /// From the network to the device.
+    received_packets: u64,
+    received_bytes: u64,
+    /// Drop reasons and how often, those that never happened included.
+    drops: Vec<(&'static str, u64)>,
+}
+
+#[pymethods]
+impl Tunnel {
+    /// Starts a tunnel: sealed when a key is given, plain otherwise.
+    #[new]
+    #[pyo3(signature = (name, *, local, remote, key, addresses, routes, mtu, netns, mark, aead))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments, with names at the only call")]
+    fn new(
+        py: Python<'_>,
+        name: String,
+        local: &str,
+        remote: &str,
+        key: Option<&[u8]>,
+        addresses: Vec<String>,
+        routes: Vec<String>,
+        mtu: Option<u16>,
+        netns: Option<String>,
+        mark: Option<u32>,
+        aead: Option<&str>,
+    ) -> PyResult<Self> {
+        let framing = match key {
+            None => Framing::Plain,
+            Some(key) => {
+                let bytes: Zeroizing<[u8; 32]> =
+                    Zeroizing::new(key.try_into().map_err(|_| {
+                        config_error(
+                            &format!("key: {} bytes instead of 32", key.len()),
+                            "make one with: meshvpn genpsk",
+                        )
+                    })?);
+                Framing::Preshared(PresharedKey::new(*bytes))
+            }
+        };
+        let aead = match aead {
+            None => None,
+            Some(name) => Some(name.parse().map_err(|error| {
+                config_error(&format!("aead: {error}"), "see: meshvpn bench --aead")
+            })?),
+        };
+        let config = TunnelConfig {
+            name,
+            local: socket_address("local", local)?,
+            remote: socket_address("remote", remote)?,
+            framing,
+            addresses: interfaces("address", &addresses)?,
+            routes: networks("route", &routes)?,
+            mtu,
+            netns,
+            mark,
+            aead,
+        };
+        py.detach(|| engine::Tunnel::start(config)).map(Self).map_err(|error| tunnel_error(&error))
+    }
+
+    fn snapshot(&self) -> TunnelSnapshot {
+        let state = self.0.status().snapshot();
+        let counters = self.0.counters();
+        let (tx, rx, control) =
+            (counters.tx.tally(), counters.rx.tally(), counters.control.tally());
+        TunnelSnapshot {
+            phase: match state.phase {
+                Phase::Connecting => "connecting",
+                Phase::Up => "up",
+                Phase::Closed => "closed",
+            },
+            path_mtu: state.path_mtu,
+            mtu: state.mtu,
+            sessions: state.sessions,
+            failure: state.failure,
+            aead: self.0.aead(),
+            sent_packets: tx.packets,
+            sent_bytes: tx.bytes,
+            received_packets: rx.packets,
+            received_bytes: rx.bytes,
+            drops: drops(&[tx, rx, control]),
+        }
+    }
+
+    /// Waits until the peer answers; true when it does.
+    #[pyo3(signature = (timeout))]
+    fn wait_until_up(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let done = wait_for(py, timeout, |wait| {
+            let is_up = self.0.wait_until_up(wait);
+            let is_closed = self.0.status().snapshot().phase == Phase::Closed;
+            (is_up || is_closed).then_some(is_up)
+        })?;
+        Ok(done.unwrap_or(false))
+    }
+
+    /// The oldest event not fetched yet, as a dictionary; None when there is none in time.
+    #[pyo3(signature = (timeout))]
+    fn next_event<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let event = wait_for(py, timeout, |wait| {
+            let event = self.0.status().next_event(wait);
+            let is_closed = || self.0.status().snapshot().phase == Phase::Closed;
+            if event.is_none() && !is_closed() { None } else { Some(event) }
+        })?;
+        event.flatten().map(|event| event_to_dict(py, &event)).transpose()
+    }
+
+    /// Readable while events wait.
+    fn fileno(&self) -> i32 {
+        self.0.status().descriptor().as_raw_fd()
+    }
+
+    /// Ends the tunnel; the device is gone when it returns.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.0.close());
+    }
+}
+
+fn drops(tallies: &[Tally]) -> Vec<(&'static str, u64)> {
+    let count = |reason| tallies.iter().map(|tally| tally.dropped(reason)).sum();
+    DropReason::ALL.iter().map(|reason| (reason.name(), count(*reason))).collect()
+}
+
+fn event_to_dict<'py>(py: Python<'py>, event: &engine::Event) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    let at = event.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    dict.set_item("at", at.as_secs_f64())?;
+    let kind = match &event.kind {
+        EventKind::Up => "up",
+        EventKind::Down => "down",
+        EventKind::Session => "session",
+        EventKind::PathMtu { path_mtu, mtu } => {
+            dict.set_item("path_mtu", path_mtu)?;
+            dict.set_item("mtu", mtu)?;
+            "path_mtu"
+        }
+        EventKind::Closed(failure) => {
+            dict.set_item("failure", failure)?;
+            "closed"
+        }
+    };
+    dict.set_item("kind", kind)?;
+    Ok(dict)
+}
