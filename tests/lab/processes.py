@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def runs(process: int) -> bool:
-    """Whether a process runs. One that has ended does not, though nobody has asked for its status."""
+    """Whether a process runs; one that has ended does not, though nobody asked for its status."""
     try:
         status = Path(f"/proc/{process}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -129,6 +129,8 @@ def test_mistakes_are_named(lab: Lab) -> None:
     lab.close()
     with pytest.raises(LabError, match="closed"):
         lab.host("c")
+    with pytest.raises(LabError, match="host 'a' is gone"):
+        a.run(["true"])
 
 
 def test_two_hosts_are_built_quickly() -> None:

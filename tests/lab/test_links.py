@@ -105,12 +105,15 @@ def test_loss_takes_its_share_of_each_direction(two_hosts: TwoHosts) -> None:
 
 
 def test_total_loss_lets_nothing_through(two_hosts: TwoHosts) -> None:
-    with two_hosts.link.set_loss(1):
+    link = two_hosts.link
+    with link.set_loss(1):
+        with link.set_loss(0):
+            assert pings(two_hosts.a, two_hosts.b.ipv4), "the inner condition counts"
         assert not pings(two_hosts.a, two_hosts.b.ipv4)
         assert not pings(two_hosts.a, two_hosts.b.ipv6)
     assert pings(two_hosts.a, two_hosts.b.ipv4)
     with pytest.raises(ConfigError, match="between 0 and 1"):
-        two_hosts.link.set_loss(10)
+        link.set_loss(10)
 
 
 @pytest.mark.needs("tc")

@@ -94,7 +94,12 @@ class Host:
         """Puts the calling thread, and no other, into the host for the body of a ``with``.
 
         Do not ``await`` in the body: other tasks of the thread would be in the host as well.
+
+        Raises:
+            LabError: the lab has been closed.
         """
+        if not self.path.exists():
+            raise LabError(f"host {self.name!r} is gone: its lab has been closed")
         return kernel.enter_namespace(str(self.path))
 
     def socket(

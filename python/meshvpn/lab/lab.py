@@ -52,6 +52,9 @@ class Lab:
     It needs root; without, the process becomes root of a user namespace (see
     :func:`enter_user_namespace`). Use it in a ``with``, or call :meth:`close`.
 
+    Attributes:
+        hosts: every host and router by name, in the order in which they came.
+
     Args:
         public: the IPv4 network of :attr:`public`. Programs that refuse reserved addresses (a port
             mapping daemon on its outer side) want a routable one, which nobody outside will see.
@@ -272,7 +275,7 @@ class Lab:
     ) -> Home:
         """A home with nobody in it, whose router does not translate yet."""
         router = self.router(router_name)
-        versions = {ipaddress.ip_interface(at).version for at in inside}
+        versions = sorted({ipaddress.ip_interface(at).version for at in inside})
         wan = outside.attach(
             router, [outside.free_address(version) for version in versions], device="wan0"
         )

@@ -108,6 +108,8 @@ class Link:
     def __init__(self, a: Interface, b: Interface) -> None:
         self.a = a
         self.b = b
+        self._loss = 0.0
+        self._rate: float | None = None
         ends = f"link add {a.name} mtu {a.mtu} type veth peer name {b.name} mtu {b.mtu}"
         a.host.ip(f"{ends} netns {b.host.netns}", *a.commands())
         b.host.ip(*b.commands())
@@ -128,7 +130,7 @@ class Link:
             end.mtu = mtu
             end.host.ip(f"link set {end.name} mtu {mtu}")
         if before < IPV6_MINIMUM_MTU <= mtu:
-            self.restore()
+            self._restore()
         return Fault(f"MTU {mtu} on {self}", lambda: self.set_mtu(before))
 
     def set_loss(self, share: float) -> Fault:
@@ -139,9 +141,10 @@ class Link:
         """
         if not 0 <= share <= 1:
             raise ConfigError(f"loss must be between 0 and 1, not {share}")
+        before, self._loss = self._loss, share
         for end in self._ends:
             end.host.nft(_loss_rules(end.name, share))
-        return Fault(f"{share:.1%} loss on {self}", lambda: self.set_loss(0))
+        return Fault(f"{share:.1%} loss on {self}", lambda: self.set_loss(before))
 
     def set_rate(self, bits_per_second: float | None) -> Fault:
         """Limits each direction to a rate; ``None`` takes the limit away.
@@ -149,9 +152,10 @@ class Link:
         Raises:
             LabError: the kernel has no token bucket filter.
         """
+        before, self._rate = self._rate, bits_per_second
         for end in self._ends:
             _limit(end, bits_per_second)
-        return Fault(f"{bits_per_second} bit/s on {self}", lambda: self.set_rate(None))
+        return Fault(f"{bits_per_second} bit/s on {self}", lambda: self.set_rate(before))
 
     def down(self) -> Fault:
         """Takes both ends down, as when the cable is pulled; :meth:`up` or ``undo`` reverses it."""
@@ -164,7 +168,7 @@ class Link:
         for end in self._ends:
             end.host.ip(f"link set {end.name} up")
         self._settle()
-        self.restore()
+        self._restore()
 
     def remove(self) -> None:
         """Takes the cable away with both devices: a host can then be linked elsewhere."""
@@ -180,8 +184,7 @@ class Link:
     def _ends(self) -> tuple[Interface, Interface]:
         return self.a, self.b
 
-    def restore(self) -> None:
-        """Brings back what the kernel dropped of addresses and routes over the link."""
+    def _restore(self) -> None:
         for end in self._ends:
             end.host.restore()
 

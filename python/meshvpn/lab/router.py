@@ -61,7 +61,6 @@ class Router(Host):
     def __init__(self, name: str, netns: str) -> None:
         super().__init__(name, netns)
         self._settings: NatSettings | None = None
-        self._bridges: list[Bridge] = []
         self.sysctl(_ROUTER_SYSCTLS)
         with self.enter():
             switches = [switch for switch in _BRIDGE_SWITCHES if Path("/proc/sys", switch).exists()]
@@ -69,9 +68,7 @@ class Router(Host):
 
     def bridge(self, name: str, addresses: Addresses = ()) -> Bridge:
         """Builds a switch into the router, whose gateway it is at ``addresses``."""
-        bridge = Bridge(self, name, addresses)
-        self._bridges.append(bridge)
-        return bridge
+        return Bridge(self, name, addresses)
 
     def nat(
         self,
@@ -136,7 +133,10 @@ class Router(Host):
         self.reboot()
 
     def renumber(self, address: str, *, device: str = "wan0") -> None:
-        """Changes the outer IPv4 address, as when a provider gives another one."""
+        """Changes the outer IPv4 address, as when a provider gives another one.
+
+        The network outside learns no new routes by it: without NAT, what is inside is cut off.
+        """
         interface = self._interface(device)
         (new,) = parse_addresses(address)
         old = self._ipv4(device)
@@ -159,9 +159,10 @@ class Router(Host):
         return self._block("icmp", _BLOCK_ICMP)
 
     def _block(self, what: str, rules: str) -> Fault:
-        table = f"inet block_{what}"
-        self.nft(f"table {table}\ndelete table {table}\n{rules}")
-        return Fault(f"{what} blocked on {self.name}", lambda: self.nft(f"delete table {table}"))
+        # Made before it is removed, so that it does not matter whether it was there.
+        gone = f"table inet block_{what}\ndelete table inet block_{what}\n"
+        self.nft(f"{gone}{rules}")
+        return Fault(f"{what} blocked on {self.name}", lambda: self.nft(gone))
 
     def _interface(self, device: str) -> Interface:
         if device not in self.interfaces:
