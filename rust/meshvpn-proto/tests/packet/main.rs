@@ -11,4 +11,5 @@ mod dissect;
 mod properties;
 mod reassembly;
 mod samples;
+mod seeds;
 mod tshark;

@@ -1,0 +1,3 @@
+//! The fuzz targets of meshvpn-proto as plain functions.
+
+pub mod targets;

@@ -1,0 +1,27 @@
+//! What each fuzz target does with its bytes. A target panics when a promise is broken.
+//!
+//! To add one: a function `fn(&[u8])`, its line in [`TARGETS`], a wrapper in `fuzz_targets/` with
+//! its `[[bin]]`, and seeds in `corpus/<name>/`. A test of meshvpn-proto, which compiles this
+//! file too, says what is missing and replays the corpora.
+
+mod packet;
+
+/// What is done with the bytes of one try.
+pub type Target = fn(&[u8]);
+
+/// Every target by name.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("packet_parse", packet::parse),
+    ("packet_reassemble", packet::reassemble),
+    ("packet_too_big", packet::too_big),
+    ("pcapng", packet::pcapng),
+];
+
+/// Runs the target `name` on `data`.
+pub fn run(name: &str, data: &[u8]) {
+    let (_, target) = TARGETS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .expect("a known target");
+    target(data);
+}
