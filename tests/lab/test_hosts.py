@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meshvpn.errors import ConfigError, LabError, MissingProgramError
-from meshvpn.lab import Lab
+from meshvpn.lab import Lab, Nat
 from tests.lab.processes import becomes_true, runs
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ def test_mistakes_are_named(lab: Lab) -> None:
         lab.link(a, b, "10.0.0.1")
     with pytest.raises(ConfigError, match="not an address"):
         lab.link(a, b, "10.0.0.300/24")
+    with pytest.raises(ConfigError, match="brings its own carrier"):
+        lab.home("c", nat=Nat.CGNAT, upstream=lab.public)
     with pytest.raises(LabError, match="no IPv4 address"):
         _ = a.ipv4
     with pytest.raises(LabError, match="cannot set net/ipv4/nothing"):

@@ -158,7 +158,7 @@ class Lab:
         *,
         nat: Nat = Nat.PORT_RESTRICTED,
         hosts: int = 1,
-        upstream: Bridge | None = None,
+        upstream: Home | Bridge | None = None,
         lan: str | None = None,
         ipv6: bool = False,
     ) -> Home:
@@ -170,18 +170,26 @@ class Lab:
         Args:
             name: of the home and its first host; the router is ``<name>-router``.
             nat: what the router does. ``Nat.CGNAT`` puts a carrier of its own behind the home;
-                homes that share one are given ``upstream=carrier.lan`` instead.
+                homes that share one are given ``upstream=carrier`` instead.
             hosts: how many.
-            upstream: what it is attached to; by default :attr:`public`.
+            upstream: a carrier (or any home's router) or a bridge that it is attached to; by
+                default :attr:`public`.
             lan: the router's address inside; by default 192.168.1.1/24 in every home, and of
                 ``Nat.OPEN`` a network of 198.18.0.0/15 that the public network routes.
             ipv6: also give it an IPv6 network, with a firewall as the NAT's but no translation.
 
         Raises:
-            ConfigError: the name is taken, or IPv6 is asked for where ``upstream`` has none.
+            ConfigError: the name is taken, IPv6 is asked for where ``upstream`` has none, or there
+                is an ``upstream`` besides the carrier of ``Nat.CGNAT``.
         """
-        carrier = self.carrier(f"{name}-carrier") if nat is Nat.CGNAT else None
-        outside = carrier.lan if carrier else upstream or self.public
+        if nat is Nat.CGNAT:
+            if upstream is not None:
+                raise ConfigError("Nat.CGNAT brings its own carrier: it takes no upstream")
+            upstream, nat_at_home = self.carrier(f"{name}-carrier"), Nat.PORT_RESTRICTED
+        else:
+            nat_at_home = nat
+        carrier = upstream if isinstance(upstream, Home) else None
+        outside = upstream.lan if isinstance(upstream, Home) else upstream or self.public
         number = next(self._home_numbers)
         inside = [lan or (f"198.18.{number}.1/24" if nat is Nat.OPEN else _HOME_LAN)]
         if ipv6:
@@ -198,13 +206,13 @@ class Lab:
             if at.version == 6 or nat is Nat.OPEN:
                 gateway = home.wan.a.ipv6 if at.version == 6 else home.wan.a.ipv4
                 outside.router.add_route(str(at.network), via=gateway)
-        home.router.nat(Nat.PORT_RESTRICTED if carrier else nat)
+        home.router.nat(nat_at_home)
         for _ in range(hosts):
             home.add_host()
         return home
 
     def carrier(self, name: str, *, nat: Nat = Nat.CGNAT) -> Home:
-        """Adds a carrier: a NAT with 100.64.0.0/10 inside, to whose ``lan`` homes are attached."""
+        """Adds a carrier: a NAT with 100.64.0.0/10 inside, to which homes are attached."""
         carrier = self._site(name, name, nat, outside=self.public, inside=[_CARRIER_LAN])
         carrier.router.nat(nat)
         return carrier

@@ -28,7 +28,7 @@ class Home:
         router: the home's own router; its devices are ``wan0`` and ``lan0``.
         lan: the network inside.
         wan: the cable to the outside; ``a`` is the router's end.
-        carrier: the carrier whose NAT comes next, if there is one.
+        carrier: whose NAT comes next, if there is one.
         hosts: all hosts at home, in the order in which they came.
     """
 
