@@ -137,9 +137,9 @@ impl Inbound {
 
     /// The frames to write to the TUN, each as the pieces that make it up.
     pub fn writes(&self) -> impl Iterator<Item = (u32, impl Iterator<Item = IoSlice<'_>>)> {
-        self.joiner.writes().map(|write| {
-            (write.packets, write.map(|range| IoSlice::new(&self.opened[range])))
-        })
+        self.joiner
+            .writes()
+            .map(|write| (write.packets, write.map(|range| IoSlice::new(&self.opened[range]))))
     }
 
     /// What the driver should see, oldest first.

@@ -300,9 +300,7 @@ impl Outbound {
     fn reserve(&self, target: usize, count: usize) -> Result<u64, DropReason> {
         match &*self.targets[target].session {
             Session::Plain => Ok(0),
-            Session::Sealed(session) => {
-                session.reserve(count as u64).ok_or(DropReason::NoSession)
-            }
+            Session::Sealed(session) => session.reserve(count as u64).ok_or(DropReason::NoSession),
         }
     }
 

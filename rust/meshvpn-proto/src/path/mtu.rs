@@ -264,7 +264,9 @@ impl PathMtu {
 
     fn repeat_round(&mut self, now: Instant) {
         let deadline = now + self.wait();
-        let State::Searching(round) = &mut self.state else { return };
+        let State::Searching(round) = &mut self.state else {
+            return;
+        };
         round.attempt += 1;
         round.deadline = deadline;
         let best = round.best();
@@ -274,17 +276,15 @@ impl PathMtu {
     }
 
     fn finish_round(&mut self, now: Instant) {
-        let State::Searching(round) = &self.state else { return };
+        let State::Searching(round) = &self.state else {
+            return;
+        };
         let (low, high) = (round.low, round.high);
         let Some(best) = round.best() else {
             return self.nothing_confirmed(now, round.probes.first().map(|sent| sent.size));
         };
-        let next_high = round
-            .probes
-            .iter()
-            .map(|sent| sent.size)
-            .find(|size| *size > best)
-            .unwrap_or(high);
+        let next_high =
+            round.probes.iter().map(|sent| sent.size).find(|size| *size > best).unwrap_or(high);
         self.set_current(best);
         if best + 1 >= next_high {
             self.settle(now);
@@ -297,7 +297,9 @@ impl PathMtu {
     /// A later round confirms nothing when its sizes are all too long: what came before stands. A
     /// first round confirms nothing when the peer is away, or when what worked once no longer does.
     fn nothing_confirmed(&mut self, now: Instant, smallest: Option<u16>) {
-        let State::Searching(round) = &self.state else { return };
+        let State::Searching(round) = &self.state else {
+            return;
+        };
         let (low, had_low) = (round.low, smallest == Some(round.low));
         match smallest {
             Some(size) if !had_low && size > low + 1 => self.start_round(now, low, size, false),
@@ -320,8 +322,7 @@ impl PathMtu {
         self.is_active = false;
         let sent = self.send(now, self.current);
         let deadline = now + self.wait();
-        self.state =
-            State::Confirming { token: sent.token, sent_at: now, attempt, deadline };
+        self.state = State::Confirming { token: sent.token, sent_at: now, attempt, deadline };
     }
 
     fn settle(&mut self, now: Instant) {
@@ -336,7 +337,8 @@ impl PathMtu {
     }
 
     fn wait(&self) -> Duration {
-        self.round_trip.map_or(FIRST_WAIT, |time| (time * 2 + MIN_WAIT / 2).clamp(MIN_WAIT, MAX_WAIT))
+        self.round_trip
+            .map_or(FIRST_WAIT, |time| (time * 2 + MIN_WAIT / 2).clamp(MIN_WAIT, MAX_WAIT))
     }
 }
 

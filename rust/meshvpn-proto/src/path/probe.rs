@@ -40,11 +40,10 @@ impl Probe {
     /// Reads a probe; `None` when it is something else.
     pub fn parse(message: &[u8]) -> Option<Self> {
         let header: &[u8; MIN_LEN] = message.first_chunk()?;
-        let [kind, 0, 0, 0, high, low, 0, 0, token @ ..] = *header else { return None };
-        let echo = Echo {
-            size: u16::from_be_bytes([high, low]),
-            token: u64::from_be_bytes(token),
+        let [kind, 0, 0, 0, high, low, 0, 0, token @ ..] = *header else {
+            return None;
         };
+        let echo = Echo { size: u16::from_be_bytes([high, low]), token: u64::from_be_bytes(token) };
         match kind {
             REQUEST => Some(Self::Request(echo)),
             REPLY => Some(Self::Reply(echo)),

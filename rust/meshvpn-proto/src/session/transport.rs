@@ -129,7 +129,9 @@ impl<'a> DataMessage<'a> {
     /// Takes a datagram apart; `None` when it is not a data message of at least a tag's length.
     pub fn parse(datagram: &'a [u8]) -> Option<Self> {
         let (header, sealed) = datagram.split_first_chunk::<HEADER_LEN>()?;
-        let [DATA, 0, 0, 0, a, b, c, d, counter @ ..] = *header else { return None };
+        let [DATA, 0, 0, 0, a, b, c, d, counter @ ..] = *header else {
+            return None;
+        };
         (sealed.len() >= TAG_LEN).then_some(Self {
             receiver: u32::from_le_bytes([a, b, c, d]),
             counter: u64::from_le_bytes(counter),

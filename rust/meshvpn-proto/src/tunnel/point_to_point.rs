@@ -64,7 +64,11 @@ impl Peers for PointToPoint {
     fn claim(&self, datagram: &[u8], source: SocketAddr) -> Result<Claim, DropReason> {
         if self.is_plain {
             let is_peer = source == self.remote;
-            return if is_peer { Ok(Claim::Plain { slot: PEER }) } else { Err(DropReason::ForeignSource) };
+            return if is_peer {
+                Ok(Claim::Plain { slot: PEER })
+            } else {
+                Err(DropReason::ForeignSource)
+            };
         }
         if let Some(message) = DataMessage::parse(datagram) {
             return self
