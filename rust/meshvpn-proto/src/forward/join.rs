@@ -1,11 +1,12 @@
 //! Joining: from single packets to super-packets that the TUN takes in one write.
 //!
 //! Packets of one TCP or UDP flow that follow each other become one: the kernel then walks its
-//! receive path once for 64 KB. Only packets that splitting could have made are joined, so that
-//! splitting the result again gives the same bytes. In particular every packet's checksum is
-//! verified before it is joined: the joined packet gets a fresh one, and a corrupt packet must
-//! never be signed as good. A packet that cannot be joined goes out as it came, for the kernel to
-//! judge.
+//! receive path once for 64 KB. Only packets that splitting could have made are joined
+//! (`flow`), so that splitting the result again gives the same bytes. In particular
+//! every packet's checksums are verified before it is joined: the joined packet gets fresh ones, and
+//! a corrupt packet must never be signed as good. A packet that cannot be joined goes out as it
+//! came, for the kernel to judge. No packet overtakes an earlier one of its flow, except pure ACKs,
+//! which are overtaken.
 //!
 //! Nothing is copied. A [`Write`] is a list of places in the buffer of opened packets: the first
 //! packet whole, with room for a virtio header before it, then the payloads of those that follow.
@@ -13,6 +14,7 @@
 use core::ops::Range;
 
 use super::checksum::Sum;
+use super::flow::{Headers, Kind, is_intact, same_flow, same_headers, same_hosts};
 use super::split::{MAX_SEGMENTS, PSH, TCP_CHECKSUM, TCP_FLAGS, UDP_CHECKSUM};
 use super::view::{IpView, TCP, UDP, address_bytes, set_length};
 use super::virtio::{self, Gso, Header};
@@ -21,8 +23,6 @@ use super::virtio::{self, Gso, Header};
 const OPEN_RUNS: usize = 8;
 /// The longest packet that IPv4's and the virtio header's sixteen bits can describe.
 const MAX_TOTAL: usize = 65_535;
-
-const ACK: u8 = 0x10;
 
 /// Packets put together for the TUN, in arrival order.
 #[derive(Debug, Default)]
@@ -62,14 +62,6 @@ struct Piece {
     next: Option<u32>,
 }
 
-/// Where the headers of a packet that can be joined end, and what it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Headers {
-    transport: usize,
-    len: usize,
-    protocol: u8,
-}
-
 impl Joiner {
     /// Forgets everything: the buffer is about to be filled anew.
     pub fn clear(&mut self) {
@@ -82,17 +74,27 @@ impl Joiner {
     /// [`virtio::LEN`] bytes before it belong to it as well.
     pub fn push(&mut self, buffer: &[u8], range: Range<usize>, view: &IpView) {
         let packet = &buffer[range.clone()];
-        let Some(headers) = joinable(packet, view) else {
-            return self.push_alone(range);
-        };
-        for position in (0..self.open.len()).rev() {
-            let index = self.open[position] as usize;
-            let run = &self.runs[index];
-            let first = &buffer[run.packet.clone()];
-            if run.headers != headers || !same_flow(first, packet, &headers) {
-                continue;
+        let headers = match Kind::of(packet, view) {
+            Kind::Joinable(headers) => headers,
+            Kind::PureAck => return self.push_alone(range),
+            Kind::Other => {
+                self.open.retain(|run| {
+                    let first = &buffer[self.runs[*run as usize].packet.clone()];
+                    !same_hosts(first, packet)
+                });
+                return self.push_alone(range);
             }
-            if run.accepts(first, packet, &headers) && checksum_is_valid(packet, &headers) {
+        };
+        let is_intact = is_intact(packet, &headers);
+        let of_this_flow = self.open.iter().rposition(|run| {
+            let run = &self.runs[*run as usize];
+            same_flow(&buffer[run.packet.clone()], &run.headers, packet, &headers)
+        });
+        if let Some(position) = of_this_flow {
+            let index = self.open[position];
+            let run = &self.runs[index as usize];
+            let first = &buffer[run.packet.clone()];
+            if is_intact && run.accepts(first, packet, &headers) {
                 let is_full = self.extend(index, packet, range, headers);
                 if is_full {
                     self.open.remove(position);
@@ -101,9 +103,8 @@ impl Joiner {
             }
             // What follows of this flow must not overtake this packet.
             self.open.remove(position);
-            break;
         }
-        if checksum_is_valid(packet, &headers) {
+        if is_intact {
             self.push_open(packet, range, headers);
         } else {
             self.push_alone(range);
@@ -179,16 +180,10 @@ impl Joiner {
     }
 
     /// Adds a packet's payload to a run; true when nothing may follow it there.
-    fn extend(
-        &mut self,
-        index: usize,
-        packet: &[u8],
-        range: Range<usize>,
-        headers: Headers,
-    ) -> bool {
+    fn extend(&mut self, index: u32, packet: &[u8], range: Range<usize>, headers: Headers) -> bool {
         let piece = self.pieces.len() as u32;
         self.pieces.push(Piece { range: range.start + headers.len..range.end, next: None });
-        let run = &mut self.runs[index];
+        let run = &mut self.runs[index as usize];
         self.pieces[run.last_piece as usize].next = Some(piece);
         run.last_piece = piece;
         let payload = range.len() - headers.len;
@@ -206,7 +201,8 @@ impl Run {
     /// Whether `packet`, of the same flow, continues the run exactly where it ends.
     fn accepts(&self, first: &[u8], packet: &[u8], headers: &Headers) -> bool {
         let payload = packet.len() - headers.len;
-        if payload == 0
+        if *headers != self.headers
+            || !same_headers(first, packet, headers)
             || payload > self.segment_payload
             || headers.len + self.total_payload + payload > MAX_TOTAL
         {
@@ -272,67 +268,4 @@ impl Iterator for Write<'_> {
         self.next = piece.next;
         Some(piece.range.clone())
     }
-}
-
-/// The packet's headers if it could be part of a run. IPv4 options, IPv6 extension headers and
-/// fragments are left alone, and so are pure ACKs: their place in the stream does not matter, so
-/// they end no run either.
-fn joinable(packet: &[u8], view: &IpView) -> Option<Headers> {
-    let has_options = packet[0] >> 4 == 4 && view.header_len != 20;
-    if has_options || view.is_fragment {
-        return None;
-    }
-    let transport = view.header_len;
-    let segment = &packet[transport..];
-    match view.protocol {
-        TCP if segment.len() >= 20 => {
-            let len = transport + usize::from(segment[12] >> 4) * 4;
-            let is_ordinary = segment[TCP_FLAGS] & !PSH == ACK;
-            (is_ordinary && len >= transport + 20 && len < packet.len()).then_some(Headers {
-                transport,
-                len,
-                protocol: TCP,
-            })
-        }
-        UDP if segment.len() > 8 => {
-            let length = usize::from(u16::from_be_bytes([segment[4], segment[5]]));
-            let has_checksum = segment[UDP_CHECKSUM..8] != [0, 0];
-            (length == segment.len() && has_checksum).then_some(Headers {
-                transport,
-                len: transport + 8,
-                protocol: UDP,
-            })
-        }
-        _ => None,
-    }
-}
-
-/// Whether two packets with headers of the same shape agree in all that segments of one
-/// super-packet share.
-fn same_flow(first: &[u8], packet: &[u8], headers: &Headers) -> bool {
-    if first[0] != packet[0] || first[1] != packet[1] {
-        return false;
-    }
-    let ip_agrees = if first[0] >> 4 == 4 {
-        first[6..10] == packet[6..10] && first[12..20] == packet[12..20]
-    } else {
-        first[2..4] == packet[2..4] && first[6..40] == packet[6..40]
-    };
-    let (a, b) = (&first[headers.transport..headers.len], &packet[headers.transport..headers.len]);
-    ip_agrees && a[..4] == b[..4] && (headers.protocol == UDP || same_tcp_state(a, b))
-}
-
-fn same_tcp_state(a: &[u8], b: &[u8]) -> bool {
-    // Acknowledgement; data offset and flags but PSH; window; urgent pointer and options.
-    a[8..13] == b[8..13]
-        && a[TCP_FLAGS] & !PSH == b[TCP_FLAGS] & !PSH
-        && a[14..16] == b[14..16]
-        && a[18..] == b[18..]
-}
-
-fn checksum_is_valid(packet: &[u8], headers: &Headers) -> bool {
-    let segment = &packet[headers.transport..];
-    Sum::of(segment)
-        .and(Sum::pseudo_header(address_bytes(packet), headers.protocol, segment.len()))
-        .is_valid()
 }

@@ -7,7 +7,7 @@
 //! | cut super-packets into segments, complete checksums | [`split`], [`checksum`] |
 //! | seal, and put equal datagrams together for one send | [`outbound`] |
 //! | open, refuse replays, judge | [`inbound`] |
-//! | put segments together for one write | [`join`] |
+//! | put segments together for one write | [`join`], `flow` |
 //! | count what was dropped, and why | [`drops`] |
 //!
 //! [`Outbound`] and [`Inbound`] are independent and belong to one thread each. They share peers
@@ -16,6 +16,7 @@
 
 pub mod checksum;
 pub mod drops;
+mod flow;
 pub mod inbound;
 pub mod join;
 pub mod outbound;
