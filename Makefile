@@ -24,7 +24,7 @@ demo: build setup-demo ## two namespaces, an encrypted tunnel, ping, ssh and ipe
 	@$(AS_ROOT) $(BIN)/meshvpn demo
 
 .PHONY: test
-test: build setup-demo setup-test ## all tests; without root those that need none
+test: build setup-demo setup-bench setup-test ## all tests; without root those that need none
 	$(STEP) 'Rust tests built' cargo test --workspace --locked --no-run
 	cargo test --workspace --locked --quiet
 	$(BIN)/pytest
