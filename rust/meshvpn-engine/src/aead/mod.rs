@@ -1,16 +1,16 @@
 //! The fast implementations behind `meshvpn_proto`'s AEAD seam, and the choice between them.
 //!
-//! Three backends speak [`Aead`]: [`aws_lc`] is compiled in and runs everywhere; [`ipsec_mb`] is
-//! Intel's library, loaded at run time where it is installed; `portable` is RustCrypto from the
-//! pure crate, for tests and comparison.
+//! Three backends speak [`Aead`]: `aws_lc` is compiled in and runs everywhere; `ipsec_mb` is Intel's
+//! library, loaded at run time where it is installed; `portable` is RustCrypto from the pure crate,
+//! for tests and comparison.
 //!
 //! [`choose`] takes the named one, and without a name the one that is fastest here. It does not
-//! time anything at start, because a start on a busy machine would then choose by chance. It asks
-//! the processor instead: with AVX-512 and its integer multiply-add (IFMA, which Poly1305 is built
-//! on) ipsec-mb is 1.4 to 1.5 times as fast as aws-lc on full packets and never slower on small
-//! ones (Zen 4 and Sapphire Rapids); with AVX2 alone it is slower (925 ns against 730 on Zen 4 for
-//! 1420 bytes). AVX-512 without IFMA is Skylake's generation, which lowers its clock for everything
-//! that runs beside such code; there, too, aws-lc stays the default.
+//! time anything at start, because on a busy machine that would choose by chance. It asks the
+//! processor instead: with AVX-512 and its integer multiply-add (IFMA, which Poly1305 is built on)
+//! ipsec-mb is 1.3 to 1.7 times as fast as aws-lc on full packets (Zen 4, Sapphire Rapids) and 1.05
+//! to 1.1 times on small ones. With AVX2 alone it is slower: on Zen 4, so restricted, 1420 bytes
+//! take it 1.3 times as long. AVX-512 without IFMA is Skylake's generation, which lowers its clock
+//! for everything that runs beside such code; there, too, aws-lc stays the default.
 
 mod aws_lc;
 mod ipsec_mb;

@@ -193,3 +193,17 @@ impl Drop for Manager {
         unsafe { (self.library.free)(self.head.as_ptr()) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_with_another_layout_is_refused_by_name() {
+        // 1.0 has its function pointers elsewhere; 2.1 did not exist when the list was made.
+        for (release, name) in [(0x1_00_00, "1.0.0"), (0x2_01_00, "2.1.0")] {
+            assert!(!VERIFIED.contains(&release));
+            assert!(Unavailable::UnknownRelease(release).to_string().contains(name));
+        }
+    }
+}
