@@ -10,10 +10,6 @@ use rtnetlink::packet_route::link::LinkAttribute;
 use rtnetlink::packet_route::route::RouteScope;
 use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
 
-/// Segments in a super-packet, at most: as many full-size ones as fit in one UDP send of 64 KB.
-/// The kernel would make larger ones, which need two sends.
-const GSO_MAX_SEGS: u32 = 45;
-
 /// An address with the length of its network's prefix, e.g. `10.0.0.1/24`; also a network, when all
 /// bits behind the prefix are zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,26 +69,26 @@ impl Link {
         }
     }
 
-    /// Sets MTU and offload limit, and brings the device up.
+    /// Brings the device up.
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn bring_up(&self, mtu: u16) -> Result<(), NetlinkError> {
-        let message = LinkUnspec::new_with_index(self.index)
-            .mtu(u32::from(mtu))
-            .append_extra_attribute(LinkAttribute::GsoMaxSegs(GSO_MAX_SEGS))
-            .up()
-            .build();
+    pub async fn bring_up(&self) -> Result<(), NetlinkError> {
+        let message = LinkUnspec::new_with_index(self.index).up().build();
         let result = self.handle.link().set(message).execute().await;
-        self.check(result, || format!("set MTU {mtu}"))
+        self.check(result, || "bring up the interface".into())
     }
 
-    /// Sets the MTU.
+    /// Sets the MTU in bytes, and the largest number of segments in a super-packet if given.
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn set_mtu(&self, mtu: u16) -> Result<(), NetlinkError> {
-        let message = LinkUnspec::new_with_index(self.index).mtu(u32::from(mtu)).build();
+    pub async fn set_mtu(&self, mtu: u16, segments: Option<u32>) -> Result<(), NetlinkError> {
+        let mut message = LinkUnspec::new_with_index(self.index).mtu(u32::from(mtu));
+        if let Some(segments) = segments {
+            message = message.append_extra_attribute(LinkAttribute::GsoMaxSegs(segments));
+        }
+        let message = message.build();
         let result = self.handle.link().set(message).execute().await;
         self.check(result, || format!("set MTU {mtu}"))
     }

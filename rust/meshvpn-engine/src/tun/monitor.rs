@@ -85,7 +85,8 @@ impl Monitor {
         let mtu = config.mtu.unwrap_or(DEFAULT_MTU);
         runtime.block_on(async {
             let link = Link::find(&device.name)?;
-            link.bring_up(mtu).await?;
+            link.set_mtu(mtu, None).await?;
+            link.bring_up().await?;
             for address in &config.addresses {
                 link.add_address(*address).await?;
             }

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
+use meshvpn_proto::forward::send::{MAX_SEND_BYTES, MAX_SEND_SEGMENTS};
 use meshvpn_proto::forward::{Control, DropReason, Path, Tally};
 use meshvpn_proto::session::aead::{Aead, Portable, Seal};
 use meshvpn_proto::session::transport::{HEADER_LEN, OVERHEAD, Session, write_header};
@@ -94,7 +95,9 @@ impl<'a> Driver<'a> {
         let mtu = config.mtu.unwrap_or_else(|| {
             device_mtu(interface_mtu, outer, &config.framing, config.is_ipv6_capable())
         });
-        link.bring_up(mtu).await?;
+        let datagram_max = usize::from(interface_mtu.saturating_sub(outer.overhead()));
+        link.set_mtu(mtu, Some(segments(datagram_max))).await?;
+        link.bring_up().await?;
         for address in &config.addresses {
             link.add_address(*address).await?;
         }
@@ -103,7 +106,6 @@ impl<'a> Driver<'a> {
         }
 
         let path = Path { socket: SOCKET, source: None, destination: remote };
-        let datagram_max = usize::from(interface_mtu.saturating_sub(outer.overhead()));
         let (peers, aead) = match config.framing {
             Framing::Plain => (PointToPoint::plain(path, datagram_max), "none"),
             Framing::Preshared(_) => {
@@ -250,7 +252,7 @@ impl<'a> Driver<'a> {
         if self.config.mtu.is_none() {
             let is_ipv6_capable = self.config.is_ipv6_capable();
             let mtu = device_mtu(path_mtu, outer, &self.config.framing, is_ipv6_capable);
-            match self.link.set_mtu(mtu).await {
+            match self.link.set_mtu(mtu, Some(segments(datagram_max))).await {
                 Ok(()) => self.mtu = mtu,
                 Err(error) => warn!(device = self.config.name, %error, "device MTU unchanged"),
             }
@@ -290,4 +292,10 @@ impl<'a> Driver<'a> {
         tally.drop(reason, 1);
         self.plane.counters().control.add(&tally);
     }
+}
+
+/// Segments that the kernel may put into a super-packet: as many full-size ones as leave in one send.
+/// With one more, every super-packet would need a second send.
+fn segments(datagram_max: usize) -> u32 {
+    (MAX_SEND_BYTES / datagram_max.max(1)).min(MAX_SEND_SEGMENTS) as u32
 }
