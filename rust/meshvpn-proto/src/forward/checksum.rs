@@ -27,7 +27,11 @@ impl Sum {
     /// # Panics
     /// When the lengths differ.
     pub fn of_copy(from: &[u8], to: &mut [u8]) -> Self {
-        assert_eq!(from.len(), to.len(), "source and destination differ in length");
+        assert_eq!(
+            from.len(),
+            to.len(),
+            "source and destination differ in length"
+        );
         if from.len() < VECTOR_THRESHOLD {
             return Self(copy_and_sum_words(from, to));
         }
@@ -79,7 +83,10 @@ static ARCH: LazyLock<pulp::Arch> = LazyLock::new(pulp::Arch::new);
 #[inline(always)]
 fn sum_words(bytes: &[u8]) -> u64 {
     let (words, tail) = bytes.as_chunks::<4>();
-    let sum: u64 = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
+    let sum: u64 = words
+        .iter()
+        .map(|word| u64::from(u32::from_ne_bytes(*word)))
+        .sum();
     sum + sum_tail(tail)
 }
 

@@ -47,14 +47,22 @@ impl Kind {
                 } else if len == packet.len() {
                     Self::PureAck
                 } else {
-                    Self::Joinable(Headers { transport, len, protocol })
+                    Self::Joinable(Headers {
+                        transport,
+                        len,
+                        protocol,
+                    })
                 }
             }
             UDP if segment.len() > 8 => {
                 let length = usize::from(u16::from_be_bytes([segment[4], segment[5]]));
                 let has_checksum = segment[UDP_CHECKSUM..8] != [0, 0];
                 if length == segment.len() && has_checksum {
-                    Self::Joinable(Headers { transport, len: transport + 8, protocol })
+                    Self::Joinable(Headers {
+                        transport,
+                        len: transport + 8,
+                        protocol,
+                    })
                 } else {
                     Self::Other
                 }
@@ -87,7 +95,10 @@ pub(super) fn same_headers(a: &[u8], b: &[u8], headers: &Headers) -> bool {
         // Traffic class and flow label; next header and hop limit.
         a[..4] == b[..4] && a[6..8] == b[6..8]
     };
-    let (a, b) = (&a[headers.transport..headers.len], &b[headers.transport..headers.len]);
+    let (a, b) = (
+        &a[headers.transport..headers.len],
+        &b[headers.transport..headers.len],
+    );
     ip_agrees && (headers.protocol == UDP || same_tcp_state(a, b))
 }
 
@@ -105,6 +116,10 @@ pub(super) fn is_intact(packet: &[u8], headers: &Headers) -> bool {
     let segment = &packet[headers.transport..];
     (is_v6 || Sum::of(&packet[..headers.transport]).is_valid())
         && Sum::of(segment)
-            .and(Sum::pseudo_header(address_bytes(packet), headers.protocol, segment.len()))
+            .and(Sum::pseudo_header(
+                address_bytes(packet),
+                headers.protocol,
+                segment.len(),
+            ))
             .is_valid()
 }

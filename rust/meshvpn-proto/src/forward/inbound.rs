@@ -113,8 +113,15 @@ impl Inbound {
         self.joiner.clear();
         let mut pending = ArrayVec::<Pending<'a>, MAX_BATCH>::new();
         for arrival in arrivals {
-            if arrival.is_truncated {
-                self.tally.drop(DropReason::Truncated, 1);
+            let refused = match arrival {
+                Arrival {
+                    is_truncated: true, ..
+                } => Some(DropReason::Truncated),
+                Arrival { bytes: [], .. } => Some(DropReason::UnknownType),
+                _ => None,
+            };
+            if let Some(reason) = refused {
+                self.tally.drop(reason, 1);
                 continue;
             }
             for datagram in arrival.bytes.chunks(arrival.segment_size.max(1)) {
@@ -137,9 +144,12 @@ impl Inbound {
 
     /// The frames to write to the TUN, each as the pieces that make it up.
     pub fn writes(&self) -> impl Iterator<Item = (u32, impl Iterator<Item = IoSlice<'_>>)> {
-        self.joiner
-            .writes()
-            .map(|write| (write.packets, write.map(|range| IoSlice::new(&self.opened[range]))))
+        self.joiner.writes().map(|write| {
+            (
+                write.packets,
+                write.map(|range| IoSlice::new(&self.opened[range])),
+            )
+        })
     }
 
     /// What the driver should see, oldest first.
@@ -165,18 +175,31 @@ impl Inbound {
     ) -> Result<Option<Pending<'a>>, DropReason> {
         let message = DataMessage::parse(datagram);
         if let Some(message) = message
-            && let Some(known) =
-                self.sessions.iter().rposition(|known| known.index == message.receiver)
+            && let Some(known) = self
+                .sessions
+                .iter()
+                .rposition(|known| known.index == message.receiver)
         {
             return Ok(Some(self.pending(message, known, arrival)));
         }
         match peers.claim(datagram, arrival.source)? {
-            Claim::Plain { slot } => self.take_plain(datagram, slot, arrival, peers).map(|()| None),
+            Claim::Plain { slot } => self
+                .take_plain(datagram, slot, arrival, peers)
+                .map(|()| None),
             Claim::Sealed { slot, session } => {
                 let message = message.ok_or(DropReason::UnknownType)?;
                 let index = message.receiver;
-                self.sessions.push(KnownSession { index, slot, session, packets: 0 });
-                Ok(Some(self.pending(message, self.sessions.len() - 1, arrival)))
+                self.sessions.push(KnownSession {
+                    index,
+                    slot,
+                    session,
+                    packets: 0,
+                });
+                Ok(Some(self.pending(
+                    message,
+                    self.sessions.len() - 1,
+                    arrival,
+                )))
             }
             Claim::Control => {
                 let Arrival { source, socket, .. } = *arrival;
@@ -192,7 +215,13 @@ impl Inbound {
         arrival: &Arrival<'a>,
     ) -> Pending<'a> {
         let opened = self.make_room(message.sealed.len() - TAG_LEN);
-        Pending { message, known, opened, source: arrival.source, socket: arrival.socket }
+        Pending {
+            message,
+            known,
+            opened,
+            source: arrival.source,
+            socket: arrival.socket,
+        }
     }
 
     fn make_room(&mut self, len: usize) -> Range<usize> {
@@ -228,11 +257,22 @@ impl Inbound {
     }
 
     fn open_all(&mut self, pending: &[Pending<'_>]) -> ArrayVec<bool, MAX_BATCH> {
-        let Self { aead, opened, sessions, .. } = self;
+        let Self {
+            aead,
+            opened,
+            sessions,
+            ..
+        } = self;
         let mut jobs = ArrayVec::<Open<'_>, MAX_BATCH>::new();
         let mut position = 0;
         let mut rest = &mut opened[..];
-        for Pending { message, known, opened, .. } in pending {
+        for Pending {
+            message,
+            known,
+            opened,
+            ..
+        } in pending
+        {
             let (_, following) = rest.split_at_mut(opened.start - position);
             let (out, following) = following.split_at_mut(opened.len());
             position = opened.end;
@@ -261,9 +301,13 @@ impl Inbound {
                 let view = IpView::parse(plaintext)?;
                 self.push_packet(message.opened.start, &view, slot, peers)
             }
-            Some(_) => {
-                keep(&mut self.control, Some(slot), plaintext, message.source, message.socket)
-            }
+            Some(_) => keep(
+                &mut self.control,
+                Some(slot),
+                plaintext,
+                message.source,
+                message.socket,
+            ),
         }
     }
 
@@ -312,12 +356,19 @@ fn keep(
     if control.len() == MAX_CONTROL || message.len() > MAX_CONTROL_LEN {
         return Err(DropReason::ControlOverflow);
     }
-    control.push(Control { slot, message: message.to_vec(), source, socket });
+    control.push(Control {
+        slot,
+        message: message.to_vec(),
+        source,
+        socket,
+    });
     Ok(())
 }
 
 impl core::fmt::Debug for Inbound {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Inbound").field("aead", &self.aead.name()).finish_non_exhaustive()
+        f.debug_struct("Inbound")
+            .field("aead", &self.aead.name())
+            .finish_non_exhaustive()
     }
 }

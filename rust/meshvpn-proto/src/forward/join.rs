@@ -115,8 +115,9 @@ impl Joiner {
     pub fn finish(&mut self, buffer: &mut [u8]) {
         for run in &self.runs {
             let (before, packet) = buffer.split_at_mut(run.packet.start);
-            let header: &mut [u8; virtio::LEN] =
-                before.last_chunk_mut().expect("every packet has room for a virtio header");
+            let header: &mut [u8; virtio::LEN] = before
+                .last_chunk_mut()
+                .expect("every packet has room for a virtio header");
             run.complete(header, packet);
         }
         self.open.clear();
@@ -132,7 +133,11 @@ impl Joiner {
     }
 
     fn push_alone(&mut self, range: Range<usize>) {
-        let headers = Headers { transport: 0, len: range.len(), protocol: 0 };
+        let headers = Headers {
+            transport: 0,
+            len: range.len(),
+            protocol: 0,
+        };
         self.push_run(range, headers, 0, 0, false);
     }
 
@@ -141,7 +146,10 @@ impl Joiner {
         let (next_sequence, is_push) = if headers.protocol == TCP {
             let tcp = &packet[headers.transport..];
             let sequence = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
-            (sequence.wrapping_add(payload as u32), tcp[TCP_FLAGS] & PSH != 0)
+            (
+                sequence.wrapping_add(payload as u32),
+                tcp[TCP_FLAGS] & PSH != 0,
+            )
         } else {
             (0, false)
         };
@@ -164,7 +172,10 @@ impl Joiner {
         is_push: bool,
     ) -> u32 {
         let piece = self.pieces.len() as u32;
-        self.pieces.push(Piece { range: packet.start - virtio::LEN..packet.end, next: None });
+        self.pieces.push(Piece {
+            range: packet.start - virtio::LEN..packet.end,
+            next: None,
+        });
         self.runs.push(Run {
             packet,
             headers,
@@ -182,7 +193,10 @@ impl Joiner {
     /// Adds a packet's payload to a run; true when nothing may follow it there.
     fn extend(&mut self, index: u32, packet: &[u8], range: Range<usize>, headers: Headers) -> bool {
         let piece = self.pieces.len() as u32;
-        self.pieces.push(Piece { range: range.start + headers.len..range.end, next: None });
+        self.pieces.push(Piece {
+            range: range.start + headers.len..range.end,
+            next: None,
+        });
         let run = &mut self.runs[index as usize];
         self.pieces[run.last_piece as usize].next = Some(piece);
         run.last_piece = piece;
@@ -226,7 +240,11 @@ impl Run {
         if self.packets == 1 {
             return Header::default().write(header);
         }
-        let Headers { transport, len, protocol } = self.headers;
+        let Headers {
+            transport,
+            len,
+            protocol,
+        } = self.headers;
         let packet = &mut packet[..len];
         let is_v4 = packet[0] >> 4 == 4;
         let total_len = len + self.total_payload;

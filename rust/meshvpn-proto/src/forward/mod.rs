@@ -5,7 +5,7 @@
 //! | read the frame that the TUN gave | [`virtio`], [`view`] |
 //! | find the peer, judge the packet | [`peers`] |
 //! | cut super-packets into segments, complete checksums | [`split`], [`checksum`] |
-//! | seal, and put equal datagrams together for one send | [`outbound`] |
+//! | seal, and put equal datagrams together for one send | [`outbound`], [`send`] |
 //! | open, refuse replays, judge | [`inbound`] |
 //! | put segments together for one write | [`join`], `flow` |
 //! | count what was dropped, and why | [`drops`] |
@@ -21,12 +21,14 @@ pub mod inbound;
 pub mod join;
 pub mod outbound;
 pub mod peers;
+pub mod send;
 pub mod split;
 pub mod view;
 pub mod virtio;
 
 pub use drops::{DropReason, Tally};
 pub use inbound::{Arrival, Control, Inbound};
-pub use outbound::{Outbound, Transmit};
+pub use outbound::Outbound;
 pub use peers::{Claim, Path, Peers, Slot};
+pub use send::Transmit;
 pub use view::IpView;

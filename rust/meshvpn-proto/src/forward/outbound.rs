@@ -11,27 +11,31 @@
 //! and [clears](Outbound::clear).
 
 use core::net::IpAddr;
-use core::ops::Range;
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
 use super::peers::{Path, Peers};
-use super::split::{SinglePacket, SuperPacket};
+use super::send::{MAX_SEND_BYTES, Staged, Transmit, run_len};
+use super::split::{MAX_HEADERS, MAX_SEGMENTS, SinglePacket, SuperPacket};
 use super::view::IpView;
 use super::virtio::{self, Header};
 use super::{DropReason, Tally};
 use crate::packet::icmp_error::too_big;
 use crate::session::aead::{Aead, MAX_BATCH, Seal};
-use crate::session::transport::{OVERHEAD, Session, padded_len, write_header};
+use crate::session::transport::{OVERHEAD, PADDING, Session, padded_len, write_header};
 
 /// Longest frame: a virtio header and the longest IP packet.
 const FRAME_LEN: usize = virtio::LEN + 65_535;
 /// Frames are taken until this much is staged, so that a full super-packet goes out at once.
 const STAGED_FULL: usize = 32 * 1024;
-/// What is staged when full, and then one more frame with 128 copies of 256 bytes of headers.
-const STAGED_LEN: usize = STAGED_FULL + 65_535 + 32 * 1024;
+/// What is staged when full, and then one more frame with all its copies of headers and padding.
+const STAGED_LEN: usize = STAGED_FULL + 65_535 + MAX_SEGMENTS * (MAX_HEADERS + PADDING);
+/// Packets are staged until there are this many: super-packets may be of tiny segments.
+const FULL_PACKETS: usize = 256;
+/// What is staged when full, and then one more frame.
+const MAX_PACKETS: usize = FULL_PACKETS + MAX_SEGMENTS;
 /// Frames per batch, so that a flood of small packets still leaves now and then.
 const MAX_FRAMES: usize = 64;
 /// ICMP errors per batch: these answer one host's packets, which wait for nothing else.
@@ -41,10 +45,6 @@ const REPLY_LEN: usize = virtio::LEN + 1280;
 /// The smallest MTU of IPv6 (RFC 8200, section 5): nobody need go below it, so a path that is
 /// narrower gets fragments of the datagram around the packet.
 const IPV6_MIN_MTU: usize = 1280;
-
-/// Kernel limits on one segmented send: segments, and bytes of a UDP datagram over IPv4.
-const MAX_SEND_SEGMENTS: usize = 64;
-const MAX_SEND_BYTES: usize = 65_507;
 
 /// The outbound half of a forwarder, with its buffers. One thread owns it.
 pub struct Outbound {
@@ -70,32 +70,6 @@ struct Target {
     packets: u64,
 }
 
-/// A packet as it will be sealed: its place in `staged`, padding included.
-struct Staged {
-    range: Range<usize>,
-    target: usize,
-    counter: u64,
-    /// Longer than the path takes; the IP layer may cut it.
-    may_fragment: bool,
-    /// Its place in `sealed`, or in `staged` under a plain session.
-    datagram: Range<usize>,
-}
-
-/// One send: a run of datagrams to one peer.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Transmit<'a> {
-    /// The way to send it.
-    pub path: &'a Path,
-    /// The datagrams, one after the other.
-    pub contents: &'a [u8],
-    /// Length of each datagram but perhaps the last; `None` for a single one.
-    pub segment_size: Option<usize>,
-    /// Longer than the path takes: to be sent without "don't fragment".
-    pub may_fragment: bool,
-    /// The peer's slot.
-    pub slot: usize,
-}
-
 impl Outbound {
     /// A forwarder that seals with `aead`.
     pub fn new(aead: Box<dyn Aead>) -> Self {
@@ -104,9 +78,9 @@ impl Outbound {
             frame: vec![0; FRAME_LEN].into(),
             staged: vec![0; STAGED_LEN].into(),
             staged_len: 0,
-            sealed: vec![0; STAGED_LEN + super::split::MAX_SEGMENTS * OVERHEAD].into(),
-            packets: Vec::with_capacity(256),
-            targets: Vec::with_capacity(8),
+            sealed: vec![0; STAGED_LEN + MAX_PACKETS * OVERHEAD].into(),
+            packets: Vec::with_capacity(MAX_PACKETS),
+            targets: Vec::with_capacity(MAX_FRAMES),
             frames: 0,
             replies: vec![0; MAX_REPLIES * REPLY_LEN].into(),
             reply_lens: ArrayVec::new(),
@@ -119,7 +93,8 @@ impl Outbound {
         &mut self.frame
     }
 
-    /// Takes the frame of `len` bytes that was read into [`Self::frame_buffer`].
+    /// Takes the frame of `len` bytes that was read into [`Self::frame_buffer`]. There is room for
+    /// it as long as the batch is not full.
     pub fn push(&mut self, len: usize, peers: &impl Peers) {
         self.frames += 1;
         if let Err(reason) = self.try_push(len, peers) {
@@ -129,18 +104,29 @@ impl Outbound {
 
     /// The batch should be sealed and sent before the next frame is read.
     pub fn is_full(&self) -> bool {
-        self.staged_len >= STAGED_FULL || self.frames >= MAX_FRAMES
+        self.staged_len >= STAGED_FULL
+            || self.packets.len() >= FULL_PACKETS
+            || self.frames >= MAX_FRAMES
     }
 
     /// Seals everything staged.
     pub fn seal(&mut self) {
-        let Self { aead, staged, sealed, packets, targets, .. } = self;
+        let Self {
+            aead,
+            staged,
+            sealed,
+            packets,
+            targets,
+            ..
+        } = self;
         let mut rest = &mut sealed[..];
         let mut offset = 0;
         for chunk in packets.chunk_by_mut(|a, b| a.target == b.target) {
             let target = &targets[chunk[0].target];
             let Session::Sealed(session) = &*target.session else {
-                chunk.iter_mut().for_each(|packet| packet.datagram = packet.range.clone());
+                chunk
+                    .iter_mut()
+                    .for_each(|packet| packet.datagram = packet.range.clone());
                 continue;
             };
             for chunk in chunk.chunks_mut(MAX_BATCH) {
@@ -151,8 +137,9 @@ impl Outbound {
                     rest = remaining;
                     packet.datagram = offset..offset + len;
                     offset += len;
-                    let (header, out) =
-                        datagram.split_first_chunk_mut().expect("OVERHEAD holds a header");
+                    let (header, out) = datagram
+                        .split_first_chunk_mut()
+                        .expect("OVERHEAD holds a header");
                     write_header(header, session.remote_index, packet.counter);
                     jobs.push(Seal {
                         key: session.send_key(),
@@ -191,7 +178,10 @@ impl Outbound {
 
     /// Frames to write back to the TUN: ICMP errors.
     pub fn replies(&self) -> impl Iterator<Item = &[u8]> {
-        self.replies.chunks(REPLY_LEN).zip(&self.reply_lens).map(|(reply, len)| &reply[..*len])
+        self.replies
+            .chunks(REPLY_LEN)
+            .zip(&self.reply_lens)
+            .map(|(reply, len)| &reply[..*len])
     }
 
     /// Forgets the batch, and counts it.
@@ -233,7 +223,11 @@ impl Outbound {
         let view = IpView::parse(packet)?;
         let slot = peers.route(&view, packet)?;
         let target = self.target(slot, peers)?;
-        let Target { ref session, datagram_max, .. } = self.targets[target];
+        let Target {
+            ref session,
+            datagram_max,
+            ..
+        } = self.targets[target];
         let largest = datagram_max.saturating_sub(session.overhead());
         let result = if header.gso.is_some() {
             self.stage_segments(&header, packet, &view, target, largest)
@@ -254,7 +248,13 @@ impl Outbound {
         let session = state.session.load_full().ok_or(DropReason::NoSession)?;
         let path = state.path.load_full().ok_or(DropReason::NoSession)?;
         let datagram_max = state.datagram_max.load(Ordering::Relaxed);
-        self.targets.push(Target { slot, session, path, datagram_max, packets: 0 });
+        self.targets.push(Target {
+            slot,
+            session,
+            path,
+            datagram_max,
+            packets: 0,
+        });
         Ok(self.targets.len() - 1)
     }
 
@@ -267,6 +267,7 @@ impl Outbound {
         largest: usize,
     ) -> Result<(), DropReason> {
         let super_packet = SuperPacket::parse(header, packet, view, largest)?;
+        self.check_length(super_packet.longest(), view, target, largest)?;
         let segments = super_packet.segments();
         let first = self.reserve(target, segments)?;
         for index in 0..segments {
@@ -285,15 +286,26 @@ impl Outbound {
         target: usize,
         largest: usize,
     ) -> Result<(), DropReason> {
-        let may_fragment = packet.len() > largest;
-        let is_small_v6 = view.source.is_ipv6() && packet.len() <= IPV6_MIN_MTU;
-        if may_fragment && view.dont_fragment && !is_small_v6 {
-            return Err(DropReason::TooBig);
-        }
+        self.check_length(packet.len(), view, target, largest)?;
         let single = SinglePacket::parse(header, packet)?;
         let counter = self.reserve(target, 1)?;
         single.write(self.stage(packet.len(), target, counter, largest));
-        self.packets.last_mut().expect("just staged").may_fragment = may_fragment;
+        Ok(())
+    }
+
+    /// Refuses a packet of `len` bytes that neither fits the path nor may go in fragments.
+    fn check_length(
+        &self,
+        len: usize,
+        view: &IpView,
+        target: usize,
+        largest: usize,
+    ) -> Result<(), DropReason> {
+        let must_fit = view.dont_fragment && !(view.source.is_ipv6() && len <= IPV6_MIN_MTU);
+        let limit = MAX_SEND_BYTES - self.targets[target].session.overhead();
+        if (len > largest && must_fit) || len > limit {
+            return Err(DropReason::TooBig);
+        }
         Ok(())
     }
 
@@ -318,7 +330,14 @@ impl Outbound {
         let range = start..start + padded;
         self.staged_len = range.end;
         self.staged[start + len..range.end].fill(0);
-        self.packets.push(Staged { range, target, counter, may_fragment: false, datagram: 0..0 });
+        let may_fragment = len > largest;
+        self.packets.push(Staged {
+            range,
+            target,
+            counter,
+            may_fragment,
+            datagram: 0..0,
+        });
         &mut self.staged[start..start + len]
     }
 
@@ -348,30 +367,4 @@ impl core::fmt::Debug for Outbound {
             .field("staged", &self.packets.len())
             .finish_non_exhaustive()
     }
-}
-
-/// How many of `following` can go out in one send with `first`: same peer, same length, but that
-/// the last may be shorter.
-fn run_len(first: &Staged, following: &[Staged]) -> usize {
-    if first.may_fragment {
-        return 0;
-    }
-    let size = first.datagram.len();
-    let mut count = 0;
-    for packet in following {
-        let total = packet.datagram.end - first.datagram.start;
-        let fits = packet.target == first.target
-            && !packet.may_fragment
-            && packet.datagram.len() <= size
-            && count + 2 <= MAX_SEND_SEGMENTS
-            && total <= MAX_SEND_BYTES;
-        if !fits {
-            break;
-        }
-        count += 1;
-        if packet.datagram.len() < size {
-            break;
-        }
-    }
-    count
 }

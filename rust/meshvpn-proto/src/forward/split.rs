@@ -15,7 +15,7 @@ use super::virtio::{Gso, Header};
 pub const MAX_SEGMENTS: usize = 128;
 
 /// Longest headers in front of a segment's payload: IPv6 with extensions, TCP with options.
-const MAX_HEADERS: usize = 256;
+pub(super) const MAX_HEADERS: usize = 256;
 
 pub(super) const TCP_FLAGS: usize = 13;
 pub(super) const TCP_CHECKSUM: usize = 16;
@@ -39,12 +39,12 @@ impl<'a> SuperPacket<'a> {
     /// Checks a frame that claims `header.gso` against its own bytes.
     ///
     /// `largest` is the longest packet that the path takes. TCP is cut smaller when `gso_size` would
-    /// not fit: a byte stream does not mind. UDP datagrams keep their size, so that one that does not
-    /// fit is refused.
+    /// not fit: a byte stream does not mind. UDP datagrams keep their size, so that they may be
+    /// longer than the path takes.
     ///
     /// # Errors
     /// [`DropReason::Malformed`] for headers that do not fit together, [`DropReason::TooBig`] when
-    /// no segment can fit.
+    /// TCP would have to be cut too small.
     pub fn parse(
         header: &Header,
         packet: &'a [u8],
@@ -81,25 +81,36 @@ impl<'a> SuperPacket<'a> {
         {
             return Err(DropReason::Malformed);
         }
-        let segment_payload = match protocol {
-            TCP => gso_size.min(largest.saturating_sub(headers_len)),
-            _ if headers_len + gso_size <= largest => gso_size,
-            _ => 0,
-        };
-        if segment_payload == 0 {
-            return Err(DropReason::TooBig);
-        }
         let (headers, payload) = packet.split_at(headers_len);
-        if payload.len().div_ceil(segment_payload) > MAX_SEGMENTS {
+        if payload.len().div_ceil(gso_size) > MAX_SEGMENTS {
             return Err(DropReason::Malformed);
         }
+        let segment_payload = match protocol {
+            TCP => gso_size.min(largest.saturating_sub(headers_len)),
+            _ => gso_size,
+        };
+        if segment_payload == 0 || payload.len().div_ceil(segment_payload) > MAX_SEGMENTS {
+            return Err(DropReason::TooBig);
+        }
         let ip_header = view.header_len;
-        Ok(Self { headers, payload, ip_header, transport, protocol, segment_payload })
+        Ok(Self {
+            headers,
+            payload,
+            ip_header,
+            transport,
+            protocol,
+            segment_payload,
+        })
     }
 
     /// How many segments there are.
     pub fn segments(&self) -> usize {
         self.payload.len().div_ceil(self.segment_payload)
+    }
+
+    /// Length of the first segment with its headers: no other is longer.
+    pub fn longest(&self) -> usize {
+        self.segment_len(0)
     }
 
     /// Length of segment `index` with its headers.
@@ -125,7 +136,12 @@ impl<'a> SuperPacket<'a> {
 
         let checksum_at = self.transport
             + if self.protocol == TCP {
-                set_tcp_fields(&mut headers[self.transport..], start as u32, index == 0, is_last);
+                set_tcp_fields(
+                    &mut headers[self.transport..],
+                    start as u32,
+                    index == 0,
+                    is_last,
+                );
                 TCP_CHECKSUM
             } else {
                 let length = (total_len - self.transport) as u16;
@@ -176,7 +192,10 @@ impl<'a> SinglePacket<'a> {
         if header.needs_csum && field + 2 > packet.len() {
             return Err(DropReason::Malformed);
         }
-        Ok(Self { packet, checksum: header.needs_csum.then_some((start, field)) })
+        Ok(Self {
+            packet,
+            checksum: header.needs_csum.then_some((start, field)),
+        })
     }
 
     /// Writes the packet to `out`, which is exactly as long.
@@ -187,7 +206,11 @@ impl<'a> SinglePacket<'a> {
         out[..start].copy_from_slice(&self.packet[..start]);
         // The field holds the pseudo-header's sum, so summing over it brings that in.
         let sum = Sum::of_copy(&self.packet[start..], &mut out[start..]);
-        let protocol = if field - start == UDP_CHECKSUM { UDP } else { TCP };
+        let protocol = if field - start == UDP_CHECKSUM {
+            UDP
+        } else {
+            TCP
+        };
         out[field..field + 2].copy_from_slice(&transport_checksum(sum, protocol));
     }
 }

@@ -55,7 +55,12 @@ impl IpView {
         }
         let fragment = u16::from_be_bytes([header[6], header[7]]);
         let address = |at: usize| {
-            IpAddr::V4(Ipv4Addr::new(header[at], header[at + 1], header[at + 2], header[at + 3]))
+            IpAddr::V4(Ipv4Addr::new(
+                header[at],
+                header[at + 1],
+                header[at + 2],
+                header[at + 3],
+            ))
         };
         Ok(Self {
             source: address(12),
@@ -93,7 +98,11 @@ impl IpView {
 
 /// The addresses of an IP header as bytes, source then destination, for a pseudo-header.
 pub(super) fn address_bytes(packet: &[u8]) -> &[u8] {
-    if packet[0] >> 4 == 4 { &packet[12..20] } else { &packet[8..40] }
+    if packet[0] >> 4 == 4 {
+        &packet[12..20]
+    } else {
+        &packet[8..40]
+    }
 }
 
 /// Writes `total_len` into an IP header and, in IPv4, the header's checksum.
@@ -121,7 +130,10 @@ mod tests {
         packet[9] = UDP;
         packet[12..20].copy_from_slice(&[10, 0, 0, 1, 10, 0, 0, 2]);
         let view = IpView::parse(&packet).unwrap();
-        assert_eq!((view.total_len, view.header_len, view.protocol), (28, 20, UDP));
+        assert_eq!(
+            (view.total_len, view.header_len, view.protocol),
+            (28, 20, UDP)
+        );
         assert_eq!(view.destination, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)));
     }
 

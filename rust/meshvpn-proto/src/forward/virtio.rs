@@ -94,7 +94,10 @@ mod tests {
     fn the_ecn_bit_does_not_hide_the_kind() {
         let header = Header::parse(&[1, 0x81, 52, 0, 0x78, 5, 20, 0, 16, 0]).unwrap();
         assert_eq!(header.gso, Some(Gso::TcpV4));
-        assert_eq!((header.gso_size, header.csum_start, header.csum_offset), (1400, 20, 16));
+        assert_eq!(
+            (header.gso_size, header.csum_start, header.csum_offset),
+            (1400, 20, 16)
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! A ring of bits, moved forward a word at a time. Numbers that fell out at the back count as seen.
 
+use super::transport::REJECT_AFTER_MESSAGES;
+
 /// Packets that may be overtaken by later ones and still be accepted.
 ///
 /// At 6 Gbit/s this is 15 ms of full-size packets: more than parallel queues or a path change with
@@ -21,13 +23,20 @@ pub struct ReplayWindow {
 
 impl Default for ReplayWindow {
     fn default() -> Self {
-        Self { next: 0, seen: [0; WORDS] }
+        Self {
+            next: 0,
+            seen: [0; WORDS],
+        }
     }
 }
 
 impl ReplayWindow {
-    /// Accepts packet `number` if it is new; to be called only for authenticated packets.
+    /// Accepts packet `number` if it is new; to be called only for authenticated packets. Numbers
+    /// that no session may send are refused.
     pub fn accept(&mut self, number: u64) -> bool {
+        if number >= REJECT_AFTER_MESSAGES {
+            return false;
+        }
         if number >= self.next {
             self.advance_to(number);
         } else if self.next - number > WINDOW {
@@ -75,12 +84,16 @@ mod tests {
         assert!(window.accept(11));
     }
 
+    /// The highest number would make the window begin again, and accept everything once more.
     #[test]
-    fn the_last_numbers_do_not_overflow() {
+    fn numbers_that_no_session_may_send_are_refused() {
         let mut window = ReplayWindow::default();
-        assert!(window.accept(u64::MAX - 1));
-        assert!(window.accept(u64::MAX - 2));
-        assert!(!window.accept(u64::MAX - 1));
+        assert!(window.accept(REJECT_AFTER_MESSAGES - 1));
+        assert!(window.accept(REJECT_AFTER_MESSAGES - 2));
+        for number in [REJECT_AFTER_MESSAGES, u64::MAX - 1, u64::MAX] {
+            assert!(!window.accept(number));
+        }
+        assert!(!window.accept(REJECT_AFTER_MESSAGES - 1));
         assert!(!window.accept(0));
     }
 

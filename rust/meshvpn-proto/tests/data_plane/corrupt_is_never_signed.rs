@@ -30,7 +30,11 @@ fn carry(packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let sent = pipe.send(frames.iter().map(Vec::as_slice));
     let datagrams = sent.iter().flat_map(crate::pipe::Sent::datagrams);
     let received = pipe.receive(datagrams);
-    received.frames.into_iter().map(|(_, frame)| frame).collect()
+    received
+        .frames
+        .into_iter()
+        .map(|(_, frame)| frame)
+        .collect()
 }
 
 fn check(good: &[Vec<u8>], victim: usize, at: usize, flip: u8) -> Result<(), TestCaseError> {
@@ -44,7 +48,9 @@ fn check(good: &[Vec<u8>], victim: usize, at: usize, flip: u8) -> Result<(), Tes
     for frame in carry(&packets) {
         let is_signed = frame[0] & 1 != 0;
         for packet in packets_in(&frame) {
-            let sent = missing.iter().position(|missing| *missing == comparable(&packet));
+            let sent = missing
+                .iter()
+                .position(|missing| *missing == comparable(&packet));
             match sent.filter(|_| is_signed || good.contains(&packet)) {
                 Some(index) => drop(missing.remove(index)),
                 None if is_signed => prop_assert!(false, "signed what was never sent"),
@@ -58,7 +64,10 @@ fn check(good: &[Vec<u8>], victim: usize, at: usize, flip: u8) -> Result<(), Tes
     let is_length = at == 0 || length_field.contains(&at);
     let is_unchanged = strangers == [&corrupt[..]];
     let is_cut = strangers.iter().all(|packet| corrupt.starts_with(packet));
-    prop_assert!(is_unchanged || (is_length && is_cut), "it did not come out alone, unchanged");
+    prop_assert!(
+        is_unchanged || (is_length && is_cut),
+        "it did not come out alone, unchanged"
+    );
     Ok(())
 }
 

@@ -46,9 +46,27 @@ pub(crate) struct Tcp {
 impl core::fmt::Debug for Inner {
     /// Without the payload: a failed case should fit on a screen.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { is_v6, hosts, tos, ttl, id, dont_fragment, ip_options, ports, .. } = self;
-        write!(f, "v6 {is_v6} {hosts:?} {ports:?} tos {tos} ttl {ttl} id {id} df {dont_fragment}")?;
-        write!(f, " options {ip_options:?} {:?} + {}", self.tcp, self.payload.len())
+        let Self {
+            is_v6,
+            hosts,
+            tos,
+            ttl,
+            id,
+            dont_fragment,
+            ip_options,
+            ports,
+            ..
+        } = self;
+        write!(
+            f,
+            "v6 {is_v6} {hosts:?} {ports:?} tos {tos} ttl {ttl} id {id} df {dont_fragment}"
+        )?;
+        write!(
+            f,
+            " options {ip_options:?} {:?} + {}",
+            self.tcp,
+            self.payload.len()
+        )
     }
 }
 
@@ -63,7 +81,10 @@ impl Inner {
             urgent: 0,
             options: Vec::new(),
         };
-        Self { tcp: Some(tcp), ..Self::udp(is_v6, payload) }
+        Self {
+            tcp: Some(tcp),
+            ..Self::udp(is_v6, payload)
+        }
     }
 
     pub(crate) fn udp(is_v6: bool, payload: Vec<u8>) -> Self {
@@ -83,7 +104,11 @@ impl Inner {
 
     /// Where the transport header starts.
     pub(crate) fn transport_at(&self) -> usize {
-        if self.is_v6 { 40 + self.ip_options.len() } else { 20 + self.ip_options.len() }
+        if self.is_v6 {
+            40 + self.ip_options.len()
+        } else {
+            20 + self.ip_options.len()
+        }
     }
 
     pub(crate) fn headers_len(&self) -> usize {
@@ -103,8 +128,15 @@ impl Inner {
     /// The packet with complete checksums.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.without_checksum();
-        let (at, field) = (self.transport_at(), self.transport_at() + self.checksum_offset());
-        let checksum = match self.pseudo_header().add_slice(&bytes[at..]).ones_complement() {
+        let (at, field) = (
+            self.transport_at(),
+            self.transport_at() + self.checksum_offset(),
+        );
+        let checksum = match self
+            .pseudo_header()
+            .add_slice(&bytes[at..])
+            .ones_complement()
+        {
             0 if self.tcp.is_none() => 0xffff,
             checksum => checksum.to_be(),
         };
@@ -155,7 +187,10 @@ impl Inner {
     pub(crate) fn segments(&self, gso_size: usize) -> Vec<Self> {
         let count = self.payload.len().div_ceil(gso_size);
         let segment = |(index, payload): (usize, &[u8])| {
-            let mut segment = Self { payload: payload.to_vec(), ..self.clone() };
+            let mut segment = Self {
+                payload: payload.to_vec(),
+                ..self.clone()
+            };
             segment.id = self.id.wrapping_add(index as u16);
             if let Some(tcp) = &mut segment.tcp {
                 tcp.sequence = tcp.sequence.wrapping_add((index * gso_size) as u32);
@@ -168,7 +203,11 @@ impl Inner {
             }
             segment
         };
-        self.payload.chunks(gso_size).enumerate().map(segment).collect()
+        self.payload
+            .chunks(gso_size)
+            .enumerate()
+            .map(segment)
+            .collect()
     }
 
     fn pseudo_header(&self) -> Sum16BitWords {
@@ -212,7 +251,11 @@ impl Inner {
         if self.is_v6 {
             let mut bytes = vec![0x60 | self.tos >> 4, self.tos << 4, 0, 0];
             bytes.extend((total - 40).to_be_bytes());
-            let next = if self.ip_options.is_empty() { protocol } else { 60 };
+            let next = if self.ip_options.is_empty() {
+                protocol
+            } else {
+                60
+            };
             bytes.extend([next, self.ttl]);
             for host in [self.hosts.0, self.hosts.1] {
                 bytes.extend([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, host]);
@@ -226,7 +269,14 @@ impl Inner {
         let mut bytes = vec![0x40 | (5 + self.ip_options.len() / 4) as u8, self.tos];
         bytes.extend(total.to_be_bytes());
         bytes.extend(self.id.to_be_bytes());
-        bytes.extend([if self.dont_fragment { 0x40 } else { 0 }, 0, self.ttl, protocol, 0, 0]);
+        bytes.extend([
+            if self.dont_fragment { 0x40 } else { 0 },
+            0,
+            self.ttl,
+            protocol,
+            0,
+            0,
+        ]);
         bytes.extend([10, 0, 0, self.hosts.0, 10, 0, 0, self.hosts.1]);
         bytes.extend(&self.ip_options);
         seal_ipv4_header(&mut bytes);
@@ -238,7 +288,9 @@ impl Inner {
 pub(crate) fn seal_ipv4_header(packet: &mut [u8]) {
     packet[10..12].fill(0);
     let header_len = usize::from(packet[0] & 0x0f) * 4;
-    let sum = Sum16BitWords::new().add_slice(&packet[..header_len]).ones_complement();
+    let sum = Sum16BitWords::new()
+        .add_slice(&packet[..header_len])
+        .ones_complement();
     packet[10..12].copy_from_slice(&sum.to_be().to_be_bytes());
 }
 

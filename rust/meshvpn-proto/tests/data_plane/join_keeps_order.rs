@@ -23,7 +23,11 @@ enum Kind {
 }
 
 fn hosts(packet: &[u8]) -> Hosts {
-    if packet[0] >> 4 == 4 { packet[12..20].to_vec() } else { packet[8..40].to_vec() }
+    if packet[0] >> 4 == 4 {
+        packet[12..20].to_vec()
+    } else {
+        packet[8..40].to_vec()
+    }
 }
 
 fn kind(packet: &[u8]) -> Kind {
@@ -36,19 +40,29 @@ fn kind(packet: &[u8]) -> Kind {
     if is_tcp && segment[13] & !PSH == ACK && segment.len() == usize::from(segment[12] >> 4) * 4 {
         return Kind::PureAck;
     }
-    Kind::Flow { protocol: view.protocol, ports: segment[..4].to_vec() }
+    Kind::Flow {
+        protocol: view.protocol,
+        ports: segment[..4].to_vec(),
+    }
 }
 
 /// Every order that must be kept: by hosts and flow, the flow's packets and those of no flow.
 fn orders(packets: &[Vec<u8>]) -> BTreeMap<(Hosts, Kind), Vec<Vec<u8>>> {
-    let keys: BTreeSet<_> = packets.iter().map(|packet| (hosts(packet), kind(packet))).collect();
+    let keys: BTreeSet<_> = packets
+        .iter()
+        .map(|packet| (hosts(packet), kind(packet)))
+        .collect();
     let order = |key: &(Hosts, Kind)| {
         let belongs = |packet: &&Vec<u8>| {
             let kind = kind(packet);
             hosts(packet) == key.0
                 && (kind == key.1 || (key.1 != Kind::PureAck && kind == Kind::Other))
         };
-        packets.iter().filter(belongs).map(|packet| comparable(packet)).collect()
+        packets
+            .iter()
+            .filter(belongs)
+            .map(|packet| comparable(packet))
+            .collect()
     };
     keys.iter().map(|key| (key.clone(), order(key))).collect()
 }
@@ -93,8 +107,9 @@ fn interleaved_flows_become_one_frame_each() {
         packet.ports.0 += 1;
         packet
     };
-    let packets: Vec<_> =
-        (0..10).flat_map(|i| [tcp(i * 100, 100), other(tcp(i * 100, 100))]).collect();
+    let packets: Vec<_> = (0..10)
+        .flat_map(|i| [tcp(i * 100, 100), other(tcp(i * 100, 100))])
+        .collect();
     assert_eq!(counts(&packets), [10, 10]);
 }
 
@@ -168,7 +183,10 @@ fn ids_count_up_where_fragmentation_is_allowed() {
         packet
     };
     assert_eq!(counts(&[packet(0, 1), packet(1, 1), packet(2, 1)]), [3]);
-    assert_eq!(counts(&[packet(0, 2), packet(1, 2), packet(2, 2)]), [1, 1, 1]);
+    assert_eq!(
+        counts(&[packet(0, 2), packet(1, 2), packet(2, 2)]),
+        [1, 1, 1]
+    );
     assert_eq!(counts(&[packet(0, 0), packet(1, 0)]), [1, 1]);
 }
 
@@ -178,6 +196,9 @@ fn no_frame_is_longer_than_ip_allows() {
         let packet = |i: usize| Inner::tcp(is_v6, (i * 8000) as u32, payload(8000, i as u64));
         let frames = frames_of(&(0..20).map(packet).collect::<Vec<_>>());
         assert!(frames.iter().all(|(_, frame)| frame.len() - 10 <= 65_535));
-        assert_eq!(frames.iter().map(|(count, _)| *count).collect::<Vec<_>>(), [8, 8, 4]);
+        assert_eq!(
+            frames.iter().map(|(count, _)| *count).collect::<Vec<_>>(),
+            [8, 8, 4]
+        );
     }
 }

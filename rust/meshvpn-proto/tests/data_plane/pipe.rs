@@ -30,7 +30,11 @@ pub(crate) fn far() -> SocketAddr {
 }
 
 fn to(destination: SocketAddr) -> Path {
-    Path { socket: 0, source: None, destination }
+    Path {
+        socket: 0,
+        source: None,
+        destination,
+    }
 }
 
 /// Both ends of a tunnel. The near end sends, the far end receives.
@@ -51,7 +55,8 @@ pub(crate) struct Sent {
 
 impl Sent {
     pub(crate) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
-        self.contents.chunks(self.segment_size.unwrap_or(usize::MAX))
+        self.contents
+            .chunks(self.segment_size.unwrap_or(usize::MAX))
     }
 }
 
@@ -81,7 +86,12 @@ impl Pipe {
             }
         };
         let inbound = Inbound::new(Box::new(Portable), BATCH_BYTES);
-        Self { near, far, outbound: Outbound::new(Box::new(Portable)), inbound }
+        Self {
+            near,
+            far,
+            outbound: Outbound::new(Box::new(Portable)),
+            inbound,
+        }
     }
 
     /// Takes one batch of frames; stops like the engine where the batch is full.
@@ -140,7 +150,11 @@ impl Pipe {
             .map(|(packets, pieces)| (packets, pieces.flat_map(|piece| piece.to_vec()).collect()));
         let frames = frames.collect();
         let control = self.inbound.take_control().collect();
-        Received { frames, control, tally: self.inbound.take_tally() }
+        Received {
+            frames,
+            control,
+            tally: self.inbound.take_tally(),
+        }
     }
 }
 

@@ -74,7 +74,10 @@ fn any_case() -> impl Strategy<Value = (Inner, u16)> {
 /// How many frames the segments come out as: those that may be joined as one, the others alone.
 fn expected_frames(segments: &[Inner]) -> usize {
     let may_join = |segment: &Inner| {
-        let is_ordinary = segment.tcp.as_ref().is_none_or(|tcp| tcp.flags & !PSH == ACK);
+        let is_ordinary = segment
+            .tcp
+            .as_ref()
+            .is_none_or(|tcp| tcp.flags & !PSH == ACK);
         is_ordinary && segment.ip_options.is_empty()
     };
     segments.chunk_by(|a, b| may_join(a) && may_join(b)).count()
@@ -92,11 +95,19 @@ fn round_trip(framing: Framing, inner: &Inner, gso_size: u16) -> Result<(), Test
     if framing == Framing::Plain {
         prop_assert_eq!(&datagrams, &expected);
     }
-    prop_assert!(datagrams.iter().all(|datagram| datagram.len() <= DATAGRAM_MAX));
+    prop_assert!(
+        datagrams
+            .iter()
+            .all(|datagram| datagram.len() <= DATAGRAM_MAX)
+    );
 
     let received = pipe.receive(datagrams);
     prop_assert_eq!(received.tally.packets, expected.len() as u64);
-    let packets: Vec<_> = received.frames.iter().flat_map(|(_, frame)| packets_in(frame)).collect();
+    let packets: Vec<_> = received
+        .frames
+        .iter()
+        .flat_map(|(_, frame)| packets_in(frame))
+        .collect();
     prop_assert_eq!(&packets, &expected);
     prop_assert!(packets.iter().all(|packet| is_intact(packet)));
 
@@ -157,9 +168,14 @@ fn a_udp_checksum_of_zero_goes_out_as_all_ones() {
     inner.payload[..2].copy_from_slice(&first[26..28]);
     assert_eq!(inner.bytes()[26..28], [0xff, 0xff]);
     let mut pipe = Pipe::new(Framing::Plain, DATAGRAM_MAX);
-    assert_eq!(pipe.send([&inner.single_frame()[..]])[0].contents, inner.bytes());
-    let twice =
-        Inner { payload: [&inner.payload[..], &inner.payload[..]].concat(), ..inner.clone() };
+    assert_eq!(
+        pipe.send([&inner.single_frame()[..]])[0].contents,
+        inner.bytes()
+    );
+    let twice = Inner {
+        payload: [&inner.payload[..], &inner.payload[..]].concat(),
+        ..inner.clone()
+    };
     let sent = pipe.send([&twice.super_frame(4)[..]]);
     let first = sent[0].datagrams().next().unwrap();
     assert_eq!(first[26..28], [0xff, 0xff]);

@@ -37,8 +37,15 @@ fn any_step() -> impl Strategy<Value = Step> {
         (1..FULL).prop_map(Step::Short),
         Just(Step::Long),
         Just(Step::Empty),
-        prop::sample::select(vec![ACK | PSH, ACK | FIN, SYN, ACK | 0x04, ACK | 0x20, ACK | ECE])
-            .prop_map(Step::Flags),
+        prop::sample::select(vec![
+            ACK | PSH,
+            ACK | FIN,
+            SYN,
+            ACK | 0x04,
+            ACK | 0x20,
+            ACK | ECE
+        ])
+        .prop_map(Step::Flags),
         Just(Step::Flags(ACK | CWR)),
         Just(Step::Retransmission),
         Just(Step::Gap),
@@ -106,7 +113,10 @@ fn take(flow: &mut Inner, step: Step, seed: u64) -> Vec<u8> {
         Step::Empty => 0,
         _ => FULL,
     };
-    let mut packet = Inner { payload: payload(len, seed), ..flow.clone() };
+    let mut packet = Inner {
+        payload: payload(len, seed),
+        ..flow.clone()
+    };
     flow.id = flow.id.wrapping_add(1);
     if let Some(tcp) = &mut flow.tcp {
         match step {
