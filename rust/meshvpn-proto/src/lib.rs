@@ -9,10 +9,13 @@
 //! | [`forward`] | the batch forwarder: split, checksum, route, seal · open, replay, judge, join |
 //! | [`session`] | transport sessions: AEAD seam, data framing, replay window, the pre-shared-key handshake |
 //! | [`path`] | what is known of a path: its MTU |
+//! | [`tunnel`] | a point-to-point tunnel: handshake and path together |
+//! | [`keys`] | secrets that people handle |
 
 #![forbid(unsafe_code)]
 
 pub mod forward;
+pub mod keys;
 pub mod packet;
 pub mod path;
 pub mod session;

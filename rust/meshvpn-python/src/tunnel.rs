@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use meshvpn_engine::tunnel::{self as engine, EventKind, Phase, TunnelConfig};
 use meshvpn_proto::forward::{DropReason, Tally};
-use meshvpn_proto::session::preshared::PresharedKey;
+use meshvpn_proto::keys::PresharedKey;
 use meshvpn_proto::tunnel::Framing;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

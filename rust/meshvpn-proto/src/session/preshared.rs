@@ -36,6 +36,7 @@ use zeroize::Zeroizing;
 use super::aead::Key;
 use super::transport::SealedSession;
 use crate::forward::DropReason;
+use crate::keys::PresharedKey;
 
 /// First byte of a hello.
 pub const HELLO: u8 = 0x20;
@@ -57,36 +58,6 @@ const ANSWER_INTERVAL: Duration = Duration::from_millis(20);
 /// Starts of the peer remembered, so that none comes back. After so many, our own salt changes,
 /// which makes every earlier hello stale, and the list begins anew.
 const MAX_RETIRED: usize = 64;
-
-/// The secret that two peers share. Wiped on drop; never shown.
-#[derive(Clone)]
-pub struct PresharedKey(Zeroizing<[u8; 32]>);
-
-impl PresharedKey {
-    /// Takes the key's bytes. The caller wipes its own copy.
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
-    }
-
-    /// The raw key, for writing it to a file that only its owner reads.
-    pub fn expose(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl core::fmt::Debug for PresharedKey {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("PresharedKey(secret)")
-    }
-}
-
-impl PartialEq for PresharedKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&*other.0).into()
-    }
-}
-
-impl Eq for PresharedKey {}
 
 /// What a handshake wants done.
 #[derive(Debug)]
@@ -170,12 +141,18 @@ impl Handshake {
         }
         // The peer does not know this start of ours yet (or somebody replays what it once said): tell
         // it, and believe nothing before it has repeated our salt.
-        let is_soon = self.last_answer.is_some_and(|last| now < last + ANSWER_INTERVAL);
+        let is_soon = self
+            .last_answer
+            .is_some_and(|last| now < last + ANSWER_INTERVAL);
         if !is_soon {
             self.last_answer = Some(now);
             self.send_hello(&hello.salt);
         }
-        if hello.echo == [0; SALT_LEN] { Ok(()) } else { Err(DropReason::BadHandshake) }
+        if hello.echo == [0; SALT_LEN] {
+            Ok(())
+        } else {
+            Err(DropReason::BadHandshake)
+        }
     }
 
     /// To be called when [`Self::poll_timeout`] says so.
@@ -219,7 +196,10 @@ impl Handshake {
     }
 
     fn start_anew(&mut self, now: Instant) {
-        self.salt = keyed_hash(self.key.expose(), &[b"meshvpn preshared v1 next", &self.salt]);
+        self.salt = keyed_hash(
+            self.key.expose(),
+            &[b"meshvpn preshared v1 next", &self.salt],
+        );
         self.retired.clear();
         self.peer = None;
         self.retry = FIRST_RETRY;
@@ -250,7 +230,10 @@ impl Handshake {
     }
 
     fn mac(&self, body: &[u8]) -> [u8; MAC_LEN] {
-        let key = Zeroizing::new(keyed_hash(self.key.expose(), &[b"meshvpn preshared v1 hello"]));
+        let key = Zeroizing::new(keyed_hash(
+            self.key.expose(),
+            &[b"meshvpn preshared v1 hello"],
+        ));
         let mut mac = [0; MAC_LEN];
         mac.copy_from_slice(&keyed_hash(&key, &[body])[..MAC_LEN]);
         mac
@@ -283,7 +266,11 @@ mod tests {
     impl Side {
         fn start(now: Instant, key: u8, seed: u8) -> Self {
             let handshake = Handshake::new(now, PresharedKey::new([key; 32]), [seed; 32]);
-            let mut side = Self { handshake, sessions: Vec::new(), sent: Vec::new() };
+            let mut side = Self {
+                handshake,
+                sessions: Vec::new(),
+                sent: Vec::new(),
+            };
             side.drain();
             side
         }
@@ -348,7 +335,10 @@ mod tests {
         let mut b = Side::start(now, 7, 3);
         talk(now + FIRST_RETRY, &mut a, &mut b);
         assert!(agree(&a, &b));
-        assert_ne!(a.sessions[0].send_key().expose(), a.sessions[1].send_key().expose());
+        assert_ne!(
+            a.sessions[0].send_key().expose(),
+            a.sessions[1].send_key().expose()
+        );
     }
 
     /// The attack that would bring a used key back with its counter at zero.
@@ -379,8 +369,11 @@ mod tests {
             talk(now, &mut a, &mut b);
             assert!(agree(&a, &b), "restart {restart}");
         }
-        let keys: std::collections::BTreeSet<_> =
-            a.sessions.iter().map(|session| *session.send_key().expose()).collect();
+        let keys: std::collections::BTreeSet<_> = a
+            .sessions
+            .iter()
+            .map(|session| *session.send_key().expose())
+            .collect();
         assert_eq!(keys.len(), a.sessions.len());
         assert!(a.handshake.retired.len() < MAX_RETIRED);
     }
@@ -397,9 +390,16 @@ mod tests {
         for at in 0..HELLO_LEN {
             let mut changed = genuine;
             changed[at] ^= 1;
-            assert_eq!(a.hear(now, &changed), Err(DropReason::BadHandshake), "byte {at}");
+            assert_eq!(
+                a.hear(now, &changed),
+                Err(DropReason::BadHandshake),
+                "byte {at}"
+            );
         }
-        assert_eq!(a.hear(now, &genuine[..HELLO_LEN - 1]), Err(DropReason::BadHandshake));
+        assert_eq!(
+            a.hear(now, &genuine[..HELLO_LEN - 1]),
+            Err(DropReason::BadHandshake)
+        );
         assert!(a.sessions.is_empty());
     }
 

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::forward::DropReason;
+use crate::keys::PresharedKey;
 use crate::path::mtu::{self, PathMtu};
 use crate::path::probe::{Echo, MIN_LEN, Probe};
-use crate::session::preshared::{HELLO, Handshake, Output, PresharedKey};
+use crate::session::preshared::{HELLO, Handshake, Output};
 use crate::session::transport::{OVERHEAD, SealedSession};
 
 pub use point_to_point::PointToPoint;
@@ -75,7 +76,11 @@ impl Outer {
 /// fragmented instead.
 pub fn device_mtu(path_mtu: u16, outer: Outer, framing: &Framing, is_ipv6_capable: bool) -> u16 {
     let inner = path_mtu.saturating_sub(outer.overhead() + framing.overhead());
-    if is_ipv6_capable { inner.max(IPV6_MIN_MTU) } else { inner }
+    if is_ipv6_capable {
+        inner.max(IPV6_MIN_MTU)
+    } else {
+        inner
+    }
 }
 
 /// Something to send to the peer.
@@ -151,7 +156,9 @@ impl Tunnel {
 
     /// The size of outer packets in use, in bytes.
     pub fn path_mtu(&self) -> u16 {
-        self.mtu.as_ref().map_or(self.interface_mtu, PathMtu::current)
+        self.mtu
+            .as_ref()
+            .map_or(self.interface_mtu, PathMtu::current)
     }
 
     /// Takes a datagram that is no data message.
@@ -174,7 +181,8 @@ impl Tunnel {
     pub fn handle_message(&mut self, now: Instant, message: &[u8]) -> Result<(), DropReason> {
         match Probe::parse(message).ok_or(DropReason::UnknownType)? {
             Probe::Request(echo) => {
-                self.transmits.push_back(Transmit::Message(Probe::Reply(echo).to_message(MIN_LEN)));
+                self.transmits
+                    .push_back(Transmit::Message(Probe::Reply(echo).to_message(MIN_LEN)));
             }
             Probe::Reply(echo) => {
                 if let Some(mtu) = &mut self.mtu {
@@ -224,7 +232,11 @@ impl Tunnel {
     /// When to call [`Self::handle_timeout`] next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let hello = self.handshake.as_ref().and_then(Handshake::poll_timeout);
-        let probe = self.mtu.as_ref().and_then(PathMtu::poll_timeout).map(|(at, _)| at);
+        let probe = self
+            .mtu
+            .as_ref()
+            .and_then(PathMtu::poll_timeout)
+            .map(|(at, _)| at);
         hello.into_iter().chain(probe).min()
     }
 
@@ -240,7 +252,12 @@ impl Tunnel {
 
     fn start_probing(&mut self, now: Instant) {
         let token = self.first_token;
-        self.mtu = Some(PathMtu::new(now, self.outer.floor(), self.interface_mtu, token));
+        self.mtu = Some(PathMtu::new(
+            now,
+            self.outer.floor(),
+            self.interface_mtu,
+            token,
+        ));
     }
 
     /// Takes over what the parts want done.
@@ -264,7 +281,8 @@ impl Tunnel {
         let Some(mtu) = &mut self.mtu else { return };
         while let Some(echo @ Echo { size, .. }) = mtu.poll_probe() {
             let len = usize::from(size.saturating_sub(self.overhead));
-            self.transmits.push_back(Transmit::Message(Probe::Request(echo).to_message(len)));
+            self.transmits
+                .push_back(Transmit::Message(Probe::Request(echo).to_message(len)));
         }
         while let Some(event) = mtu.poll_event() {
             self.events.push_back(match event {
