@@ -79,8 +79,9 @@ impl Library {
 
     fn bind(object: SharedObject) -> Result<Self, Unavailable> {
         let missing = |error: libloading::Error| Unavailable::MissingFunction(error.to_string());
-        // SAFETY: the signatures are those of the header of every release in `VERIFIED`, and this
-        // one has had the same signature since 0.50. The pointers are used while `object` lives.
+        // SAFETY: the signatures are those of the header of every release in `VERIFIED`; that of
+        // `imb_get_version`, called before the release is known, is the same since 0.50. The
+        // pointers are used while `object` lives.
         unsafe {
             let version: unsafe extern "C" fn() -> c_uint =
                 *object.get("imb_get_version").map_err(missing)?;
@@ -203,7 +204,11 @@ mod tests {
         // 1.0 has its function pointers elsewhere; 2.1 did not exist when the list was made.
         for (release, name) in [(0x1_00_00, "1.0.0"), (0x2_01_00, "2.1.0")] {
             assert!(!VERIFIED.contains(&release));
-            assert!(Unavailable::UnknownRelease(release).to_string().contains(name));
+            assert!(
+                Unavailable::UnknownRelease(release)
+                    .to_string()
+                    .contains(name)
+            );
         }
     }
 }
