@@ -80,7 +80,7 @@ impl Library {
     fn bind(object: SharedObject) -> Result<Self, Unavailable> {
         let missing = |error: libloading::Error| Unavailable::MissingFunction(error.to_string());
         // SAFETY: the signatures are those of the header of every release in `VERIFIED`; that of
-        // `imb_get_version`, called before the release is known, is the same since 0.50. The
+        // `imb_get_version`, called before the release is known, is the same in all that have it. The
         // pointers are used while `object` lives.
         unsafe {
             let version: unsafe extern "C" fn() -> c_uint =
