@@ -7,3 +7,4 @@
 
 pub mod mtu;
 pub mod probe;
+mod round;

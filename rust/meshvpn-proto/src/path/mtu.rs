@@ -3,12 +3,11 @@
 //! ICMP is never relied on: many paths drop it, and anyone can forge it. Instead padded probes go
 //! out with "don't fragment" set, and the ones that the peer confirms count.
 //!
-//! * **Search**: up to eight sizes at once, evenly spread between what works and what is known not to;
-//!   the largest one confirmed is where the next round starts. Three rounds find any MTU below 1,500
-//!   to the byte, in three round trips when nothing is lost.
-//! * **Confirm**: while traffic flows, the size in use is probed twice a second. Three lost probes
-//!   mean that the path may have become narrower: search again, from the floor.
-//! * **Raise**: now and then, while in use below the ceiling, search upwards.
+//! * **Search**: rounds of several sizes at once, until the largest that works is
+//!   known to the byte. Without loss a round takes about two round trips.
+//! * **Confirm**: while traffic flows, the size in use is probed twice a second. When that probe is
+//!   lost, the path may have become narrower: search again, from the floor.
+//! * **Raise**: now and then, when a size below the ceiling is confirmed, search upwards.
 //!
 //! When not even a small probe is confirmed the peer is away: that says nothing about the path, so the
 //! size stays and small probes go on until the peer is back.
@@ -20,24 +19,25 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::probe::Echo;
+use super::round::{Finding, Round, Sent};
 
-/// Sizes probed at once. With eight, three rounds cover a range of 728 bytes or more.
-const FAN_OUT: u16 = 8;
-/// Times that a round's probes are sent before those unanswered count as too long.
-const SEARCH_ATTEMPTS: u8 = 2;
-/// Probes lost in a row before the size in use is doubted (RFC 8899, `MAX_PROBES`).
-const CONFIRM_ATTEMPTS: u8 = 3;
 /// How often the size in use is confirmed while traffic flows. Half a second of a black hole is
 /// below the time after which people reload a page; a full-size probe this often is 24 kbit/s.
 const CONFIRM_INTERVAL: Duration = Duration::from_millis(500);
-/// How often a larger size is tried (RFC 8899 has 600 s; a probe costs nothing here).
+/// How often a larger size is tried (RFC 8899 has 600 s; a search costs little here).
 const RAISE_INTERVAL: Duration = Duration::from_secs(30);
 /// How often a silent peer is asked whether it is back.
 const SILENT_INTERVAL: Duration = Duration::from_secs(1);
+/// Replies may be this many silent intervals late: longer than any path's round trip.
+const SILENT_PROBES: usize = 8;
+/// Refused packets start a search at most this often.
+const REFUSED_INTERVAL: Duration = Duration::from_secs(1);
 /// Bounds of the time that a probe is waited for: twice the round-trip time, and some.
 const MIN_WAIT: Duration = Duration::from_millis(100);
-const MAX_WAIT: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(3);
 const FIRST_WAIT: Duration = Duration::from_millis(300);
+/// How long a reply may be overtaken by a later one's, at least; else a quarter of the round trip.
+const MIN_GRACE: Duration = Duration::from_millis(20);
 
 /// Why the search wants to be woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub struct PathMtu {
     round_trip: Option<Duration>,
     is_reached: bool,
     is_active: bool,
-    next_raise: Instant,
+    searched_at: Instant,
     next_token: u64,
     probes: VecDeque<Echo>,
     events: VecDeque<Event>,
@@ -82,28 +82,17 @@ pub struct PathMtu {
 #[derive(Debug)]
 enum State {
     Searching(Round),
-    Settled { confirm_at: Instant },
-    Confirming { token: u64, sent_at: Instant, attempt: u8, deadline: Instant },
-    Silent { retry_at: Instant },
-}
-
-/// One round of probes between `low`, which works (or is the floor), and `high`, which is known or
-/// taken not to.
-#[derive(Debug)]
-struct Round {
-    low: u16,
-    high: u16,
-    probes: Vec<Sent>,
-    attempt: u8,
-    deadline: Instant,
-}
-
-#[derive(Debug)]
-struct Sent {
-    size: u16,
-    token: u64,
-    at: Instant,
-    is_answered: bool,
+    Settled {
+        confirm_at: Instant,
+    },
+    Confirming {
+        probe: Sent,
+        deadline: Instant,
+    },
+    Silent {
+        probes: VecDeque<Sent>,
+        retry_at: Instant,
+    },
 }
 
 impl PathMtu {
@@ -116,16 +105,16 @@ impl PathMtu {
             floor,
             ceiling: ceiling.max(floor),
             current: ceiling.max(floor),
-            state: State::Silent { retry_at: now },
+            state: State::Settled { confirm_at: now },
             round_trip: None,
             is_reached: false,
             is_active: false,
-            next_raise: now + RAISE_INTERVAL,
+            searched_at: now,
             next_token: first_token,
             probes: VecDeque::new(),
             events: VecDeque::new(),
         };
-        mtu.search(now, floor, mtu.ceiling + 1);
+        mtu.search(now, mtu.floor, mtu.ceiling);
         mtu
     }
 
@@ -154,44 +143,41 @@ impl PathMtu {
         if self.current > ceiling {
             self.set_current(ceiling);
         }
-        self.search(now, self.floor, ceiling + 1);
+        self.search(now, self.floor, ceiling);
     }
 
     /// The local kernel refused a packet as too long: do not wait for the next confirmation.
     pub fn handle_refused(&mut self, now: Instant) {
-        if !matches!(self.state, State::Searching(_)) {
-            self.search(now, self.floor, self.ceiling + 1);
+        let is_soon = now < self.searched_at + REFUSED_INTERVAL;
+        if !is_soon && !matches!(self.state, State::Searching(_)) {
+            self.search(now, self.floor, self.current);
         }
     }
 
     /// The peer confirmed a probe.
     pub fn handle_reply(&mut self, now: Instant, echo: Echo) {
-        let sent_at = match &mut self.state {
-            State::Searching(round) => {
-                let answered = round.probes.iter_mut().find(|sent| sent.token == echo.token);
-                answered.map(|sent| {
-                    sent.is_answered = true;
-                    sent.at
-                })
+        let grace = MIN_GRACE.max(self.round_trip.unwrap_or_default() / 4);
+        let sent = match &mut self.state {
+            State::Searching(round) => round.take_reply(now, echo.token, grace),
+            State::Confirming { probe, .. } => Some(*probe).filter(|sent| sent.token == echo.token),
+            State::Silent { probes, .. } => {
+                probes.iter().copied().find(|sent| sent.token == echo.token)
             }
-            State::Confirming { token, sent_at, .. } if *token == echo.token => Some(*sent_at),
-            _ => None,
+            State::Settled { .. } => None,
         };
-        let Some(sent_at) = sent_at else { return };
-        self.round_trip = Some(now.saturating_duration_since(sent_at));
+        let Some(sent) = sent else { return };
+        self.learn_round_trip(now.saturating_duration_since(sent.at));
         if !self.is_reached {
             self.is_reached = true;
             self.events.push_back(Event::Reached);
         }
+        let may_raise = now >= self.searched_at + RAISE_INTERVAL && self.current < self.ceiling;
         match &self.state {
-            State::Searching(round) => {
-                let is_top = round.probes.last().is_some_and(|top| top.is_answered);
-                let is_complete = round.probes.iter().all(|sent| sent.is_answered);
-                if is_top || is_complete {
-                    self.finish_round(now);
-                }
-            }
-            _ => self.settle(now),
+            State::Searching(round) if round.is_decided() => self.finish_round(now),
+            State::Searching(_) | State::Settled { .. } => {}
+            State::Confirming { .. } if may_raise => self.search(now, self.current, self.ceiling),
+            State::Confirming { .. } => self.settle(now),
+            State::Silent { .. } => self.search(now, self.floor, self.ceiling),
         }
     }
 
@@ -201,19 +187,19 @@ impl PathMtu {
         if !due {
             return;
         }
-        match &self.state {
-            State::Searching(round) if round.attempt < SEARCH_ATTEMPTS => self.repeat_round(now),
+        match &mut self.state {
+            State::Searching(round) if round.wants_another_attempt() => self.attempt(now),
             State::Searching(_) => self.finish_round(now),
-            State::Settled { .. } if now >= self.next_raise && self.current < self.ceiling => {
-                self.search(now, self.current, self.ceiling + 1);
+            State::Settled { .. } => self.confirm(now),
+            State::Confirming { probe, .. } => {
+                let probe = *probe;
+                self.search(now, self.floor, self.current);
+                // Its reply may only be late.
+                if let State::Searching(round) = &mut self.state {
+                    round.note_earlier(probe);
+                }
             }
-            State::Settled { .. } => self.confirm(now, 1),
-            State::Confirming { attempt, .. } if *attempt < CONFIRM_ATTEMPTS => {
-                self.confirm(now, attempt + 1);
-            }
-            State::Confirming { .. } | State::Silent { .. } => {
-                self.search(now, self.floor, self.ceiling + 1);
-            }
+            State::Silent { .. } => self.ask_silent(now),
         }
     }
 
@@ -224,7 +210,7 @@ impl PathMtu {
             State::Settled { confirm_at } if self.is_active => (*confirm_at, Timer::Confirm),
             State::Settled { .. } => return None,
             State::Confirming { deadline, .. } => (*deadline, Timer::ConfirmLost),
-            State::Silent { retry_at } => (*retry_at, Timer::Silent),
+            State::Silent { retry_at, .. } => (*retry_at, Timer::Silent),
         })
     }
 
@@ -238,40 +224,40 @@ impl PathMtu {
         self.events.pop_front()
     }
 
-    fn search(&mut self, now: Instant, low: u16, high: u16) {
-        self.next_raise = now + RAISE_INTERVAL;
-        // The low end is probed as well: only if it is confirmed does silence at the others mean
-        // anything.
-        self.start_round(now, low, high, true);
+    fn search(&mut self, now: Instant, low: u16, top: u16) {
+        self.searched_at = now;
+        self.start_round(now, low, top, false);
     }
 
-    fn start_round(&mut self, now: Instant, low: u16, high: u16, with_low: bool) {
-        let span = u32::from(high - 1 - low);
-        let count = span.min(u32::from(FAN_OUT));
-        let first = if with_low { 0 } else { 1 };
-        let sizes = (first..=count).map(|i| low + (span * i / count.max(1)) as u16);
-        let probes = sizes.map(|size| self.send(now, size)).collect();
-        let deadline = now + self.wait();
-        self.state = State::Searching(Round { low, high, probes, attempt: 1, deadline });
+    fn start_round(&mut self, now: Instant, low: u16, top: u16, is_lossy: bool) {
+        self.state = State::Searching(Round::new(now, low, top, is_lossy));
+        self.attempt(now);
+    }
+
+    fn attempt(&mut self, now: Instant) {
+        let wait = self.wait();
+        let State::Searching(round) = &mut self.state else {
+            return;
+        };
+        // A queue that fills delays everything: be more patient each time that nothing comes.
+        let wait = (wait * (1 << round.silent_attempts())).min(MAX_WAIT);
+        let sizes = round.begin_attempt(now + wait);
+        for size in sizes {
+            let sent = self.send(now, size);
+            if let State::Searching(round) = &mut self.state {
+                round.note(sent);
+            }
+        }
     }
 
     fn send(&mut self, now: Instant, size: u16) -> Sent {
         let token = self.next_token;
         self.next_token = self.next_token.wrapping_add(1);
         self.probes.push_back(Echo { size, token });
-        Sent { size, token, at: now, is_answered: false }
-    }
-
-    fn repeat_round(&mut self, now: Instant) {
-        let deadline = now + self.wait();
-        let State::Searching(round) = &mut self.state else {
-            return;
-        };
-        round.attempt += 1;
-        round.deadline = deadline;
-        let best = round.best();
-        for sent in round.probes.iter().filter(|sent| Some(sent.size) > best) {
-            self.probes.push_back(Echo { size: sent.size, token: sent.token });
+        Sent {
+            size,
+            token,
+            at: now,
         }
     }
 
@@ -279,54 +265,54 @@ impl PathMtu {
         let State::Searching(round) = &self.state else {
             return;
         };
-        let (low, high) = (round.low, round.high);
-        let Some(best) = round.best() else {
-            return self.nothing_confirmed(now, round.probes.first().map(|sent| sent.size));
-        };
-        let next_high =
-            round.probes.iter().map(|sent| sent.size).find(|size| *size > best).unwrap_or(high);
-        self.set_current(best);
-        if best + 1 >= next_high {
-            self.settle(now);
-        } else {
-            debug_assert!(best >= low);
-            self.start_round(now, best, next_high, false);
-        }
-    }
-
-    /// A later round confirms nothing when its sizes are all too long: what came before stands. A
-    /// first round confirms nothing when the peer is away, or when what worked once no longer does.
-    fn nothing_confirmed(&mut self, now: Instant, smallest: Option<u16>) {
-        let State::Searching(round) = &self.state else {
-            return;
-        };
-        let (low, had_low) = (round.low, smallest == Some(round.low));
-        match smallest {
-            Some(size) if !had_low && size > low + 1 => self.start_round(now, low, size, false),
-            Some(_) if !had_low => {
-                self.set_current(low);
+        let (low, is_lossy) = (round.low(), round.is_lossy());
+        match round.finding() {
+            Finding::Exact(size) => {
+                self.set_current(size);
                 self.settle(now);
             }
-            _ if low > self.floor => self.search(now, self.floor, self.ceiling + 1),
-            _ => {
+            Finding::Between(size, top) => {
+                self.set_current(size);
+                self.start_round(now, size, top, is_lossy);
+            }
+            // What worked before does not any more.
+            Finding::Nothing if low > self.floor => self.search(now, self.floor, self.ceiling),
+            Finding::Nothing => {
                 if self.is_reached {
                     self.is_reached = false;
                     self.events.push_back(Event::Silent);
                 }
-                self.state = State::Silent { retry_at: now + SILENT_INTERVAL };
+                self.state = State::Silent {
+                    probes: VecDeque::new(),
+                    retry_at: now,
+                };
+                self.ask_silent(now);
             }
         }
     }
 
-    fn confirm(&mut self, now: Instant, attempt: u8) {
+    fn ask_silent(&mut self, now: Instant) {
+        let sent = self.send(now, self.floor);
+        if let State::Silent { probes, retry_at } = &mut self.state {
+            probes.truncate(SILENT_PROBES - 1);
+            probes.push_front(sent);
+            *retry_at = now + SILENT_INTERVAL;
+        }
+    }
+
+    fn confirm(&mut self, now: Instant) {
         self.is_active = false;
-        let sent = self.send(now, self.current);
-        let deadline = now + self.wait();
-        self.state = State::Confirming { token: sent.token, sent_at: now, attempt, deadline };
+        let probe = self.send(now, self.current);
+        self.state = State::Confirming {
+            probe,
+            deadline: now + self.wait(),
+        };
     }
 
     fn settle(&mut self, now: Instant) {
-        self.state = State::Settled { confirm_at: now + CONFIRM_INTERVAL };
+        self.state = State::Settled {
+            confirm_at: now + CONFIRM_INTERVAL,
+        };
     }
 
     fn set_current(&mut self, size: u16) {
@@ -336,14 +322,14 @@ impl PathMtu {
         }
     }
 
-    fn wait(&self) -> Duration {
-        self.round_trip
-            .map_or(FIRST_WAIT, |time| (time * 2 + MIN_WAIT / 2).clamp(MIN_WAIT, MAX_WAIT))
+    /// Longer at once, shorter by and by: to wait too long costs little.
+    fn learn_round_trip(&mut self, sample: Duration) {
+        let known = self.round_trip.unwrap_or(sample);
+        self.round_trip = Some(sample.max((known * 3 + sample) / 4));
     }
-}
 
-impl Round {
-    fn best(&self) -> Option<u16> {
-        self.probes.iter().filter(|sent| sent.is_answered).map(|sent| sent.size).max()
+    fn wait(&self) -> Duration {
+        let twice = |time: Duration| (time * 2 + MIN_WAIT / 2).clamp(MIN_WAIT, MAX_WAIT);
+        self.round_trip.map_or(FIRST_WAIT, twice)
     }
 }

@@ -43,7 +43,10 @@ impl Probe {
         let [kind, 0, 0, 0, high, low, 0, 0, token @ ..] = *header else {
             return None;
         };
-        let echo = Echo { size: u16::from_be_bytes([high, low]), token: u64::from_be_bytes(token) };
+        let echo = Echo {
+            size: u16::from_be_bytes([high, low]),
+            token: u64::from_be_bytes(token),
+        };
         match kind {
             REQUEST => Some(Self::Request(echo)),
             REPLY => Some(Self::Reply(echo)),
