@@ -6,16 +6,19 @@
 //! | module | holds |
 //! |---|---|
 //! | `tunnel`, `tun` | running tunnels and devices |
-//! | `packet` | packets for people |
+//! | `packet`, `reassembler`, `capture` | packets for people, fragments, capture files |
 //! | `aead` | the ciphers and their speed |
 //! | `log` | records for Python's `logging` |
 //! | `errors` | the engine's errors as the package's exceptions |
 //! | `config` | addresses as Python writes them |
 
 mod aead;
+mod capture;
 mod config;
 mod errors;
 mod log;
+mod packet;
+mod reassembler;
 mod tun;
 mod tunnel;
 mod wait;
@@ -27,7 +30,13 @@ mod _meshvpn {
     #[pymodule_export]
     use crate::aead::{aead_backends, measure_aead};
     #[pymodule_export]
+    use crate::capture::{pcapng_interface, pcapng_packet, pcapng_section_header};
+    #[pymodule_export]
     use crate::log::{next_log_record, stop_logging};
+    #[pymodule_export]
+    use crate::packet::Packet;
+    #[pymodule_export]
+    use crate::reassembler::Reassembler;
     #[pymodule_export]
     use crate::tun::Tun;
     #[pymodule_export]
