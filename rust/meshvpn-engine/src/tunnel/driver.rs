@@ -214,7 +214,8 @@ impl<'a> Driver<'a> {
     /// Does everything that the machine wants done.
     async fn drain(&mut self) {
         loop {
-            // Events first: what follows is to be sent with the session that they bring.
+            // Events first: what follows is sent with the session that they bring, or tells the peer
+            // that it can be used.
             if let Some(event) = self.machine.poll_event() {
                 self.handle_event(event).await;
             } else if let Some(transmit) = self.machine.poll_transmit() {
@@ -228,7 +229,8 @@ impl<'a> Driver<'a> {
     async fn handle_event(&mut self, event: machine::Event) {
         let device = &self.config.name;
         match event {
-            machine::Event::Session(session) => {
+            machine::Event::Receive(session) => self.peers.receive_with(session),
+            machine::Event::Use(session) => {
                 info!(device, "new session with the peer");
                 self.peers.install(session);
                 self.status.count_session();

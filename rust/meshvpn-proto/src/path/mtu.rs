@@ -72,6 +72,8 @@ pub struct PathMtu {
     state: State,
     round_trip: Option<Duration>,
     is_reached: bool,
+    /// The peer was heard since it was last silent.
+    is_heard: bool,
     is_active: bool,
     searched_at: Instant,
     next_token: u64,
@@ -108,6 +110,7 @@ impl PathMtu {
             state: State::Settled { confirm_at: now },
             round_trip: None,
             is_reached: false,
+            is_heard: false,
             is_active: false,
             searched_at: now,
             next_token: first_token,
@@ -151,6 +154,14 @@ impl PathMtu {
         let is_soon = now < self.searched_at + REFUSED_INTERVAL;
         if !is_soon && !matches!(self.state, State::Searching(_)) {
             self.search(now, self.floor, self.current);
+        }
+    }
+
+    /// Something came from the peer. Where probes were not answered, it could not hear them yet: do
+    /// not wait until they count as lost.
+    pub fn handle_peer_heard(&mut self, now: Instant) {
+        if !self.is_reached && !core::mem::replace(&mut self.is_heard, true) {
+            self.search(now, self.floor, self.ceiling);
         }
     }
 
@@ -282,6 +293,7 @@ impl PathMtu {
                     self.is_reached = false;
                     self.events.push_back(Event::Silent);
                 }
+                self.is_heard = false;
                 self.state = State::Silent {
                     probes: VecDeque::new(),
                     retry_at: now,

@@ -95,8 +95,10 @@ pub enum Transmit {
 /// Something that the owner should know.
 #[derive(Debug)]
 pub enum Event {
-    /// Send with this session from now on, and receive with it beside the one before.
-    Session(Arc<SealedSession>),
+    /// Receive with this session from now on: the peer (re)started.
+    Receive(Arc<SealedSession>),
+    /// Send with this session from now on: the peer can open it.
+    Use(Arc<SealedSession>),
     /// The peer answers.
     Up,
     /// The peer does not answer any more; the tunnel keeps trying.
@@ -183,6 +185,10 @@ impl Tunnel {
             Probe::Request(echo) => {
                 self.transmits
                     .push_back(Transmit::Message(Probe::Reply(echo).to_message(MIN_LEN)));
+                // Where there is a handshake, that is what tells when the peer is there.
+                if let (None, Some(mtu)) = (&self.handshake, &mut self.mtu) {
+                    mtu.handle_peer_heard(now);
+                }
             }
             Probe::Reply(echo) => {
                 if let Some(mtu) = &mut self.mtu {
@@ -262,21 +268,24 @@ impl Tunnel {
 
     /// Takes over what the parts want done.
     fn drain(&mut self, now: Instant) {
-        let mut has_new_session = false;
+        let mut is_peer_ready = false;
         while let Some(output) = self.handshake.as_mut().and_then(Handshake::poll_output) {
             match output {
                 Output::Send(hello) => {
                     self.transmits.push_back(Transmit::Datagram(hello.to_vec()));
                 }
-                Output::Session(session) => {
-                    self.events.push_back(Event::Session(session));
-                    has_new_session = true;
+                Output::Receive(session) => self.events.push_back(Event::Receive(session)),
+                Output::Use(session) => {
+                    self.events.push_back(Event::Use(session));
+                    is_peer_ready = true;
                 }
             }
         }
-        // A peer that restarted is still at the end of the same path: what is known of it stays.
-        if has_new_session && self.mtu.is_none() {
-            self.start_probing(now);
+        match &mut self.mtu {
+            // A peer that restarted is still at the end of the same path: what is known of it stays.
+            Some(mtu) if is_peer_ready => mtu.handle_peer_heard(now),
+            None if is_peer_ready => self.start_probing(now),
+            _ => {}
         }
         let Some(mtu) = &mut self.mtu else { return };
         while let Some(echo @ Echo { size, .. }) = mtu.poll_probe() {

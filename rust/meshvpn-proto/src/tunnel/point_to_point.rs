@@ -37,7 +37,12 @@ impl PointToPoint {
 
     fn new(path: Path, datagram_max: usize, is_plain: bool) -> Self {
         let slot = Slot::new(path, datagram_max);
-        Self { slot, remote: path.destination, session: ArcSwapOption::empty(), is_plain }
+        Self {
+            slot,
+            remote: path.destination,
+            session: ArcSwapOption::empty(),
+            is_plain,
+        }
     }
 
     /// The peer's slot.
@@ -45,10 +50,17 @@ impl PointToPoint {
         &self.slot
     }
 
+    /// Receives with `session` from now on.
+    pub fn receive_with(&self, session: Arc<SealedSession>) {
+        self.session.store(Some(session));
+    }
+
     /// Sends with `session` from now on, and receives with it too.
     pub fn install(&self, session: Arc<SealedSession>) {
-        self.session.store(Some(Arc::clone(&session)));
-        self.slot.session.store(Some(Arc::new(Session::Sealed(session))));
+        self.receive_with(Arc::clone(&session));
+        self.slot
+            .session
+            .store(Some(Arc::new(Session::Sealed(session))));
     }
 }
 
@@ -75,7 +87,10 @@ impl Peers for PointToPoint {
                 .session
                 .load_full()
                 .filter(|session| session.local_index == message.receiver)
-                .map(|session| Claim::Sealed { slot: PEER, session })
+                .map(|session| Claim::Sealed {
+                    slot: PEER,
+                    session,
+                })
                 .ok_or(DropReason::UnknownSession);
         }
         match datagram.first() {
