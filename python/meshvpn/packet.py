@@ -127,6 +127,19 @@ class Packet(_meshvpn.Packet):
             "fields": {key: _plain(value) for key, value in self.fields().items()},
         }
 
+    def echo_reply(self) -> Packet | None:
+        """The answer to a ping, to be sent where it came from.
+
+        Returns:
+            ``None`` when the packet is no echo request from one host to one host, sound and whole.
+        """
+        data = self.echo_reply_data()
+        if data is None:
+            return None
+        back = {"inbound": "outbound", "outbound": "inbound"}
+        direction = back[self.direction] if self.direction else None
+        return Packet(data, device=self.device, direction=direction)
+
     def show(self) -> str:
         """Every header and field as a tree. A Python prompt shows it as it is printed."""
         return _display.tree(self)

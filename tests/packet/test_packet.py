@@ -156,10 +156,10 @@ def test_a_ping_is_answered() -> None:
     for ping in (IP(dst="10.0.0.2") / ICMP(id=7, seq=3), IPv6(dst="fd00::2") / ICMPv6EchoRequest()):
         # Scapy's loopback source is not one to answer to.
         ping.src = "10.0.0.1" if ping.version == 4 else "fd00::1"
-        request = Packet(bytes(ping))
-        data = request.echo_reply()
-        assert data is not None
-        reply = Packet(data)
+        request = Packet(bytes(ping), device="mesh0", direction="outbound")
+        reply = request.echo_reply()
+        assert reply is not None
+        assert (reply.device, reply.direction) == ("mesh0", "inbound")
         assert (reply.source, reply.destination) == (request.destination, request.source)
         assert (reply.icmp_name, reply.defects) == ("Echo Reply", [])
         assert reply.echo_reply() is None

@@ -291,14 +291,17 @@ impl Packet {
 
     // --- display ---
 
+    /// One line: source -> destination | what it is | length of what the IP headers carry.
     fn summary(&self) -> String {
         self.packet.summary()
     }
 
+    /// The bytes as `hexdump -C` prints them.
     fn hexdump(&self) -> String {
         self.packet.hexdump()
     }
 
+    /// The headers as (key, name, start, stop, fields), fields as (key, label, value, text, meaning).
     fn layer_tuples<'py>(&self, py: Python<'py>) -> PyResult<Vec<LayerTuple<'py>>> {
         let to_tuple = |layer: proto::Layer| {
             let fields = layer.fields.into_iter().map(|field| field_tuple(py, field));
@@ -314,7 +317,8 @@ impl Packet {
         self.packet.layers().into_iter().map(to_tuple).collect()
     }
 
-    fn echo_reply<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+    /// The echo reply to this packet, or None when it is no sound echo request.
+    fn echo_reply_data<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         proto::echo_reply(self.packet.bytes()).map(|reply| PyBytes::new(py, &reply))
     }
 }
