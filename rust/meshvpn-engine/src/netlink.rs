@@ -65,7 +65,11 @@ impl Link {
         // SAFETY: the string ends with a zero and lives through the call.
         match unsafe { libc::if_nametoindex(c_name.as_ptr()) } {
             0 => Err(failed(std::io::Error::last_os_error())),
-            index => Ok(Self { handle, name: name.into(), index }),
+            index => Ok(Self {
+                handle,
+                name: name.into(),
+                index,
+            }),
         }
     }
 
@@ -99,10 +103,14 @@ impl Link {
     /// The kernel's.
     pub async fn add_address(&self, address: Cidr) -> Result<(), NetlinkError> {
         let mut request =
-            self.handle.address().add(self.index, address.address, address.prefix_len);
+            self.handle
+                .address()
+                .add(self.index, address.address, address.prefix_len);
         if address.address.is_ipv6() {
             let message = request.message_mut();
-            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+            message
+                .attributes
+                .push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
         let result = request.execute().await;
         self.check(result, || format!("add address {address}"))
@@ -113,10 +121,18 @@ impl Link {
     /// # Errors
     /// The kernel's.
     pub async fn add_route(&self, network: Cidr) -> Result<(), NetlinkError> {
-        let Cidr { address, prefix_len } = network;
+        let Cidr {
+            address,
+            prefix_len,
+        } = network;
         let message = RouteMessageBuilder::<IpAddr>::new()
             .destination_prefix(address, prefix_len)
-            .map(|builder| builder.output_interface(self.index).scope(RouteScope::Link).build());
+            .map(|builder| {
+                builder
+                    .output_interface(self.index)
+                    .scope(RouteScope::Link)
+                    .build()
+            });
         let result = match message {
             Ok(message) => self.handle.route().add(message).execute().await,
             Err(error) => Err(rtnetlink::Error::InvalidNla(error.to_string())),

@@ -17,8 +17,11 @@ const NAMED: &str = "/var/run/netns";
 /// # Errors
 /// When there is no such namespace, or the process may not enter it.
 pub fn enter(name: &str) -> io::Result<()> {
-    let path: PathBuf =
-        if name.contains('/') { name.into() } else { Path::new(NAMED).join(name) };
+    let path: PathBuf = if name.contains('/') {
+        name.into()
+    } else {
+        Path::new(NAMED).join(name)
+    };
     let file = File::open(path)?;
     // SAFETY: `setns` takes any descriptor and checks it; `file` keeps it open during the call. Only
     // the calling thread changes its namespace.

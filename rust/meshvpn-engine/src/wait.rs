@@ -67,10 +67,18 @@ impl Waiter {
         // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
         let waiter = Self(unsafe { OwnedFd::from_raw_fd(fd) });
         for (position, descriptor) in descriptors.iter().enumerate() {
-            let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: position as u64 };
+            let mut event = libc::epoll_event {
+                events: libc::EPOLLIN as u32,
+                u64: position as u64,
+            };
             // SAFETY: `event` is valid for the call, and the kernel keeps no pointer to it.
             let result = unsafe {
-                libc::epoll_ctl(fd, libc::EPOLL_CTL_ADD, descriptor.as_raw_fd(), &raw mut event)
+                libc::epoll_ctl(
+                    fd,
+                    libc::EPOLL_CTL_ADD,
+                    descriptor.as_raw_fd(),
+                    &raw mut event,
+                )
             };
             if result < 0 {
                 return Err(io::Error::last_os_error());
@@ -84,14 +92,14 @@ impl Waiter {
     ///
     /// # Errors
     /// Never in practice: the descriptor is ours and valid.
-    pub fn wait(
-        &self,
-        timeout: Option<Duration>,
-        mut ready: impl FnMut(usize),
-    ) -> io::Result<()> {
+    pub fn wait(&self, timeout: Option<Duration>, mut ready: impl FnMut(usize)) -> io::Result<()> {
         // Rounded up: a caller with half a millisecond left must not spin.
         let milliseconds = timeout.map_or(-1, |timeout| {
-            timeout.as_micros().div_ceil(1000).try_into().unwrap_or(i32::MAX)
+            timeout
+                .as_micros()
+                .div_ceil(1000)
+                .try_into()
+                .unwrap_or(i32::MAX)
         });
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; MAX_EVENTS];
         // SAFETY: the kernel writes at most `MAX_EVENTS` events to the array.
@@ -105,9 +113,15 @@ impl Waiter {
         };
         if count < 0 {
             let error = io::Error::last_os_error();
-            return if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) };
+            return if error.kind() == io::ErrorKind::Interrupted {
+                Ok(())
+            } else {
+                Err(error)
+            };
         }
-        events[..count as usize].iter().for_each(|event| ready(event.u64 as usize));
+        events[..count as usize]
+            .iter()
+            .for_each(|event| ready(event.u64 as usize));
         Ok(())
     }
 }

@@ -29,7 +29,11 @@ pub struct Direction {
 impl Default for Direction {
     fn default() -> Self {
         let drops = DropReason::ALL.iter().map(|_| AtomicU64::new(0)).collect();
-        Self { packets: AtomicU64::new(0), bytes: AtomicU64::new(0), drops }
+        Self {
+            packets: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            drops,
+        }
     }
 }
 

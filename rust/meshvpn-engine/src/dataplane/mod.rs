@@ -24,7 +24,7 @@ use meshvpn_proto::session::aead::Aead;
 use tokio::sync::mpsc;
 
 use crate::tun::Queue;
-use crate::udp::{Receiver, UdpSocket};
+use crate::udp::{BUFFER_LEN, UdpSocket};
 use crate::wait::Waker;
 use counters::Counters;
 
@@ -90,8 +90,11 @@ impl<P: Peers + Send + Sync + 'static> DataPlane<P> {
             reports,
         });
         let outbound = Outbound::new(sealing);
-        let inbound = Inbound::new(opening, Receiver::BATCH_BYTES);
-        let mut plane = Self { shared, threads: Vec::new() };
+        let inbound = Inbound::new(opening, BUFFER_LEN);
+        let mut plane = Self {
+            shared,
+            threads: Vec::new(),
+        };
         let shared = Arc::clone(&plane.shared);
         plane.spawn(format!("{name}-tx"), move || tx::run(&shared, outbound))?;
         let shared = Arc::clone(&plane.shared);
@@ -110,7 +113,8 @@ impl<P: Peers + Send + Sync + 'static> DataPlane<P> {
     }
 
     fn spawn(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        self.threads.push(std::thread::Builder::new().name(name).spawn(run)?);
+        self.threads
+            .push(std::thread::Builder::new().name(name).spawn(run)?);
         Ok(())
     }
 }

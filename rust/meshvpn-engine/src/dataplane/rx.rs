@@ -3,17 +3,22 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::AsFd;
 
+use arrayvec::ArrayVec;
 use meshvpn_proto::forward::split::{MAX_SEGMENTS, SuperPacket};
 use meshvpn_proto::forward::virtio::{self, Header};
-use meshvpn_proto::forward::{DropReason, Inbound, IpView, Peers};
+use meshvpn_proto::forward::{Arrival, DropReason, Inbound, IpView, Peers};
 
 use super::{Report, Shared};
-use crate::udp::Receiver;
+use crate::udp::{BUFFER_LEN, BUFFERS, Receiver};
 use crate::wait::Waiter;
 
 /// Forwards until the data plane stops or the device is gone.
 pub(super) fn run<P: Peers>(shared: &Shared<P>, inbound: Inbound) {
-    let mut thread = Thread { shared, inbound, receiver: Receiver::new() };
+    let mut thread = Thread {
+        shared,
+        inbound,
+        receiver: Receiver::new(),
+    };
     if let Err(error) = thread.run() {
         shared.report_stop(error);
     }
@@ -43,7 +48,9 @@ impl<P: Peers> Thread<'_, P> {
 
     /// Forwards what waits at one socket, a batch at a time, until there is nothing left.
     fn drain(&mut self, socket: usize) -> io::Result<()> {
-        let Some(source) = self.shared.sockets.get(socket) else { return Ok(()) };
+        let Some(source) = self.shared.sockets.get(socket) else {
+            return Ok(());
+        };
         let mut may_have_more = true;
         while may_have_more && !self.shared.is_stopping() {
             may_have_more = match self.receiver.receive(source, socket) {
@@ -52,40 +59,70 @@ impl<P: Peers> Thread<'_, P> {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(_) => return Ok(()),
             };
-            self.inbound.receive(self.receiver.arrivals(), &*self.shared.peers);
-            self.write()?;
-            for message in self.inbound.take_control() {
-                self.shared.report(Report::Control(message));
-            }
-            self.shared.counters.rx.add(&self.inbound.take_tally());
+            self.forward()?;
         }
         Ok(())
     }
 
-    fn write(&mut self) -> io::Result<()> {
-        let mut refused = 0;
-        for (packets, pieces) in self.inbound.writes() {
-            let pieces: arrayvec::ArrayVec<IoSlice<'_>, MAX_SEGMENTS> = pieces.collect();
-            match self.shared.queue.write(&pieces) {
-                Ok(()) => {}
-                Err(error) if error.raw_os_error() == Some(libc::EINVAL) && packets > 1 => {
-                    refused += write_singly(self.shared, &pieces);
-                }
-                // The device is being deleted.
-                Err(error) if error.raw_os_error() == Some(libc::EBADFD) => return Err(error),
-                Err(_) => refused += u64::from(packets),
+    /// Forwards what was received, about 64 KB at a time: what is opened is written while it is still
+    /// in the cache, and the sockets behind the TUN get time to drain between two writes.
+    fn forward(&mut self) -> io::Result<()> {
+        let arrivals: ArrayVec<Arrival<'_>, BUFFERS> = self.receiver.arrivals().collect();
+        let mut rest = &arrivals[..];
+        while !rest.is_empty() {
+            let (batch, following) = rest.split_at(batch_len(rest));
+            rest = following;
+            self.inbound
+                .receive(batch.iter().copied(), &*self.shared.peers);
+            write(self.shared, &mut self.inbound)?;
+            for message in self.inbound.take_control() {
+                self.shared.report(Report::Control(message));
             }
         }
-        self.inbound.count_drop(DropReason::DeviceRefused, refused);
+        self.shared.counters.rx.add(&self.inbound.take_tally());
         Ok(())
     }
+}
+
+/// How many of `arrivals` fit in one buffer's length together; at least one.
+fn batch_len(arrivals: &[Arrival<'_>]) -> usize {
+    let mut total = 0;
+    let fitting = arrivals.iter().take_while(|arrival| {
+        total += arrival.bytes.len();
+        total <= BUFFER_LEN
+    });
+    fitting.count().max(1)
+}
+
+/// Writes the frames that a batch was joined into.
+fn write<P>(shared: &Shared<P>, inbound: &mut Inbound) -> io::Result<()> {
+    let mut refused = 0;
+    for (packets, pieces) in inbound.writes() {
+        let pieces: ArrayVec<IoSlice<'_>, MAX_SEGMENTS> = pieces.collect();
+        match shared.queue.write(&pieces) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && packets > 1 => {
+                refused += write_singly(shared, &pieces);
+            }
+            // The device is being deleted.
+            Err(error) if error.raw_os_error() == Some(libc::EBADFD) => return Err(error),
+            Err(_) => refused += u64::from(packets),
+        }
+    }
+    inbound.count_drop(DropReason::DeviceRefused, refused);
+    Ok(())
 }
 
 /// Takes a joined frame apart again, for a kernel that will not have it (Linux 6.6.44); returns how
 /// many packets it refuses even so.
 fn write_singly<P>(shared: &Shared<P>, pieces: &[IoSlice<'_>]) -> u64 {
-    let frame: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
-    let Some((header, packet)) = frame.split_first_chunk() else { return 1 };
+    let frame: Vec<u8> = pieces
+        .iter()
+        .flat_map(|piece| piece.iter().copied())
+        .collect();
+    let Some((header, packet)) = frame.split_first_chunk() else {
+        return 1;
+    };
     let split = Header::parse(header)
         .and_then(|header| Some((header, IpView::parse(packet).ok()?)))
         .and_then(|(header, view)| SuperPacket::parse(&header, packet, &view, packet.len()).ok());

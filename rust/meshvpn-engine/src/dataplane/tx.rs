@@ -69,7 +69,11 @@ fn transmit_one<P: Peers>(shared: &Shared<P>, transmit: &Transmit<'_>) -> SendOu
     let path = transmit.path;
     let socket = &shared.sockets[path.socket];
     if !transmit.may_fragment {
-        let Transmit { contents, segment_size, .. } = *transmit;
+        let Transmit {
+            contents,
+            segment_size,
+            ..
+        } = *transmit;
         return socket.send(
             contents,
             segment_size,

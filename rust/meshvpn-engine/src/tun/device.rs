@@ -66,8 +66,10 @@ impl Device {
         if !is_valid {
             return Err(OpenError::Name(name.into()));
         }
-        Self::open_valid(name, offload)
-            .map_err(|source| OpenError::Kernel { name: name.into(), source })
+        Self::open_valid(name, offload).map_err(|source| OpenError::Kernel {
+            name: name.into(),
+            source,
+        })
     }
 
     fn open_valid(name: &str, offload: Offload) -> io::Result<Self> {
@@ -82,9 +84,13 @@ impl Device {
         // SAFETY: the device gives up its descriptor, so that it is ours alone.
         let fd = unsafe { OwnedFd::from_raw_fd(device.into_raw_fd()) };
         if offload == Offload::On {
-            set_offload(&fd, OFFLOAD_TCP | OFFLOAD_UDP).or_else(|_| set_offload(&fd, OFFLOAD_TCP))?;
+            set_offload(&fd, OFFLOAD_TCP | OFFLOAD_UDP)
+                .or_else(|_| set_offload(&fd, OFFLOAD_TCP))?;
         }
-        Ok(Self { name: name.into(), queue: Queue::new(fd)? })
+        Ok(Self {
+            name: name.into(),
+            queue: Queue::new(fd)?,
+        })
     }
 }
 
@@ -92,7 +98,11 @@ fn set_offload(fd: &OwnedFd, features: libc::c_uint) -> io::Result<()> {
     // SAFETY: this ioctl takes its argument by value.
     let result =
         unsafe { libc::ioctl(fd.as_raw_fd(), TUNSETOFFLOAD, libc::c_ulong::from(features)) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 fn into_io_error(error: tun::Error) -> io::Error {

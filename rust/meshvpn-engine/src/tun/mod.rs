@@ -32,7 +32,11 @@ impl Queue {
         // SAFETY: as above.
         let result =
             unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) };
-        if flags < 0 || result < 0 { Err(io::Error::last_os_error()) } else { Ok(Self(fd)) }
+        if flags < 0 || result < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(Self(fd))
+        }
     }
 
     /// Two queues in memory: what is written to one is read from the other.
@@ -64,8 +68,7 @@ impl Queue {
     /// [`io::ErrorKind::WouldBlock`] when none waits, else the kernel's: the device is gone.
     pub fn read(&self, frame: &mut [u8]) -> io::Result<usize> {
         // SAFETY: pointer and length describe `frame`.
-        let len =
-            unsafe { libc::read(self.0.as_raw_fd(), frame.as_mut_ptr().cast(), frame.len()) };
+        let len = unsafe { libc::read(self.0.as_raw_fd(), frame.as_mut_ptr().cast(), frame.len()) };
         match len {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             1.. => Ok(len as usize),
@@ -80,9 +83,17 @@ impl Queue {
     pub fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<()> {
         // SAFETY: an `IoSlice` has the layout of an `iovec`, and all of them live through the call.
         let written = unsafe {
-            libc::writev(self.0.as_raw_fd(), pieces.as_ptr().cast(), pieces.len() as libc::c_int)
+            libc::writev(
+                self.0.as_raw_fd(),
+                pieces.as_ptr().cast(),
+                pieces.len() as libc::c_int,
+            )
         };
-        if written < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if written < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -72,15 +72,21 @@ impl Monitor {
         // A thread of its own: entering a namespace must not move the caller's.
         let setting_up = std::thread::Builder::new().name(format!("{}-setup", config.name));
         let thread = setting_up.spawn(move || Self::set_up(&config))?;
-        thread.join().unwrap_or_else(|_| Err(io::Error::other("setting up panicked").into()))
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("setting up panicked").into()))
     }
 
     fn set_up(config: &MonitorConfig) -> Result<Self, MonitorError> {
         if let Some(name) = &config.netns {
-            netns::enter(name)
-                .map_err(|source| MonitorError::Netns { name: name.clone(), source })?;
+            netns::enter(name).map_err(|source| MonitorError::Netns {
+                name: name.clone(),
+                source,
+            })?;
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let device = Device::open(&config.name, Offload::Off)?;
         let mtu = config.mtu.unwrap_or(DEFAULT_MTU);
         runtime.block_on(async {
@@ -97,7 +103,13 @@ impl Monitor {
         })?;
         let closing = Waker::new()?;
         let waiter = Waiter::new(&[device.queue.as_fd(), closing.as_fd()])?;
-        Ok(Self { device, mtu, waiter, closing, is_closed: AtomicBool::new(false) })
+        Ok(Self {
+            device,
+            mtu,
+            waiter,
+            closing,
+            is_closed: AtomicBool::new(false),
+        })
     }
 
     /// The device's name.

@@ -41,11 +41,18 @@ pub struct TunnelConfig {
 
 impl TunnelConfig {
     pub(super) fn outer(&self) -> Outer {
-        if self.remote.is_ipv4() { Outer::V4 } else { Outer::V6 }
+        if self.remote.is_ipv4() {
+            Outer::V4
+        } else {
+            Outer::V6
+        }
     }
 
     pub(super) fn is_ipv6_capable(&self) -> bool {
-        self.addresses.iter().chain(&self.routes).any(|cidr| cidr.address.is_ipv6())
+        self.addresses
+            .iter()
+            .chain(&self.routes)
+            .any(|cidr| cidr.address.is_ipv6())
     }
 
     /// Checks what can be checked before anything is created.
@@ -53,18 +60,26 @@ impl TunnelConfig {
         let fail = |field, message: String| Err(TunnelError::Config { field, message });
         if self.local.is_ipv4() != self.remote.is_ipv4() {
             let (local, remote) = (self.local, self.remote);
-            return fail("local", format!("{local} and remote {remote} differ in IP version"));
+            return fail(
+                "local",
+                format!("{local} and remote {remote} differ in IP version"),
+            );
         }
         if self.remote.port() == 0 || self.remote.ip().is_unspecified() {
-            return fail("remote", format!("{} is no address to send to", self.remote));
+            return fail(
+                "remote",
+                format!("{} is no address to send to", self.remote),
+            );
         }
         match self.mtu {
-            Some(mtu) if !(MIN_MTU..=MAX_MTU).contains(&mtu) => {
-                fail("mtu", format!("{mtu} is outside {MIN_MTU}..={MAX_MTU} bytes"))
-            }
-            Some(mtu) if mtu < 1280 && self.is_ipv6_capable() => {
-                fail("mtu", format!("{mtu} is below the 1280 bytes that IPv6 addresses need"))
-            }
+            Some(mtu) if !(MIN_MTU..=MAX_MTU).contains(&mtu) => fail(
+                "mtu",
+                format!("{mtu} is outside {MIN_MTU}..={MAX_MTU} bytes"),
+            ),
+            Some(mtu) if mtu < 1280 && self.is_ipv6_capable() => fail(
+                "mtu",
+                format!("{mtu} is below the 1280 bytes that IPv6 addresses need"),
+            ),
             _ => Ok(()),
         }
     }

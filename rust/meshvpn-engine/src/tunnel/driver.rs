@@ -19,9 +19,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, info, warn};
 
+use super::Started;
 use super::config::{TunnelConfig, TunnelError};
 use super::status::Status;
-use super::Started;
 use crate::aead;
 use crate::dataplane::{DataPlane, Report};
 use crate::netlink::Link;
@@ -43,15 +43,21 @@ pub(super) fn run(
     stop: &Notify,
     started: &SyncSender<Result<Started, TunnelError>>,
 ) {
-    let result = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match enter_namespace(&config).and_then(|()| result.map_err(TunnelError::System)) {
+    let result = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match enter_namespace(&config).and_then(|()| result.map_err(TunnelError::System))
+    {
         Ok(runtime) => runtime,
         Err(error) => return drop(started.send(Err(error))),
     };
     runtime.block_on(async {
         match Driver::set_up(config, status).await {
             Ok(mut driver) => {
-                let handed = Started { aead: driver.aead, counters: driver.plane.counters() };
+                let handed = Started {
+                    aead: driver.aead,
+                    counters: driver.plane.counters(),
+                };
                 if started.send(Ok(handed)).is_ok() {
                     driver.drive(stop).await;
                 }
@@ -62,8 +68,13 @@ pub(super) fn run(
 }
 
 fn enter_namespace(config: &TunnelConfig) -> Result<(), TunnelError> {
-    let Some(name) = &config.netns else { return Ok(()) };
-    netns::enter(name).map_err(|source| TunnelError::Netns { name: name.clone(), source })
+    let Some(name) = &config.netns else {
+        return Ok(());
+    };
+    netns::enter(name).map_err(|source| TunnelError::Netns {
+        name: name.clone(),
+        source,
+    })
 }
 
 struct Driver<'a> {
@@ -86,14 +97,24 @@ impl<'a> Driver<'a> {
         let (local, remote, outer) = (config.local, config.remote, config.outer());
         let socket = UdpSocket::bind(local, config.mark)
             .map_err(|source| TunnelError::Bind { local, source })?;
-        let interface_mtu = socket
-            .route_mtu(remote, config.mark)
-            .map_err(|source| TunnelError::Unreachable { local, remote, source })?;
+        let interface_mtu =
+            socket
+                .route_mtu(remote, config.mark)
+                .map_err(|source| TunnelError::Unreachable {
+                    local,
+                    remote,
+                    source,
+                })?;
 
         let device = Device::open(&config.name, Offload::On)?;
         let link = Link::find(&device.name)?;
         let mtu = config.mtu.unwrap_or_else(|| {
-            device_mtu(interface_mtu, outer, &config.framing, config.is_ipv6_capable())
+            device_mtu(
+                interface_mtu,
+                outer,
+                &config.framing,
+                config.is_ipv6_capable(),
+            )
         });
         let datagram_max = usize::from(interface_mtu.saturating_sub(outer.overhead()));
         link.set_mtu(mtu, Some(segments(datagram_max))).await?;
@@ -105,12 +126,17 @@ impl<'a> Driver<'a> {
             link.add_route(*route).await?;
         }
 
-        let path = Path { socket: SOCKET, source: None, destination: remote };
+        let path = Path {
+            socket: SOCKET,
+            source: None,
+            destination: remote,
+        };
         let (peers, aead) = match config.framing {
             Framing::Plain => (PointToPoint::plain(path, datagram_max), "none"),
-            Framing::Preshared(_) => {
-                (PointToPoint::sealed(path, datagram_max), choice.backend.name())
-            }
+            Framing::Preshared(_) => (
+                PointToPoint::sealed(path, datagram_max),
+                choice.backend.name(),
+            ),
         };
         let peers = Arc::new(peers);
         let mut seed = [0; 32];
@@ -118,9 +144,14 @@ impl<'a> Driver<'a> {
         let now = Instant::now();
         let machine = machine::Tunnel::new(now, &config.framing, outer, interface_mtu, seed);
         let sockets = vec![socket];
-        let (plane, reports) =
-            DataPlane::start(&config.name, device.queue, sockets, Arc::clone(&peers), ciphers)
-                .map_err(TunnelError::System)?;
+        let (plane, reports) = DataPlane::start(
+            &config.name,
+            device.queue,
+            sockets,
+            Arc::clone(&peers),
+            ciphers,
+        )
+        .map_err(TunnelError::System)?;
         info!(
             device = config.name, %local, %remote, mtu, path_mtu = interface_mtu, aead,
             "tunnel started"
@@ -250,7 +281,10 @@ impl<'a> Driver<'a> {
     async fn set_path_mtu(&mut self, path_mtu: u16) {
         let outer = self.config.outer();
         let datagram_max = usize::from(path_mtu.saturating_sub(outer.overhead()));
-        self.peers.peer().datagram_max.store(datagram_max, Ordering::Relaxed);
+        self.peers
+            .peer()
+            .datagram_max
+            .store(datagram_max, Ordering::Relaxed);
         if self.config.mtu.is_none() {
             let is_ipv6_capable = self.config.is_ipv6_capable();
             let mtu = device_mtu(path_mtu, outer, &self.config.framing, is_ipv6_capable);
@@ -259,7 +293,12 @@ impl<'a> Driver<'a> {
                 Err(error) => warn!(device = self.config.name, %error, "device MTU unchanged"),
             }
         }
-        info!(device = self.config.name, path_mtu, mtu = self.mtu, "path MTU changed");
+        info!(
+            device = self.config.name,
+            path_mtu,
+            mtu = self.mtu,
+            "path MTU changed"
+        );
         self.status.set_mtu(path_mtu, self.mtu);
     }
 
@@ -285,7 +324,12 @@ impl<'a> Driver<'a> {
         let mut datagram = vec![0; message.len() + OVERHEAD];
         let (header, out) = datagram.split_first_chunk_mut::<HEADER_LEN>()?;
         write_header(header, session.remote_index, counter);
-        Portable.seal(&mut [Seal { key: session.send_key(), counter, plaintext: message, out }]);
+        Portable.seal(&mut [Seal {
+            key: session.send_key(),
+            counter,
+            plaintext: message,
+            out,
+        }]);
         Some(datagram)
     }
 

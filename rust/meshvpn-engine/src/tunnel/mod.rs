@@ -60,12 +60,19 @@ impl Tunnel {
             })
             .map_err(TunnelError::System)?;
         let result = result.recv().unwrap_or_else(|_| {
-            Err(TunnelError::System(std::io::Error::other("the driver thread failed to start")))
+            Err(TunnelError::System(std::io::Error::other(
+                "the driver thread failed to start",
+            )))
         });
         match result {
-            Ok(Started { aead, counters }) => {
-                Ok(Self { name, aead, counters, status, stop, driver: Mutex::new(Some(driver)) })
-            }
+            Ok(Started { aead, counters }) => Ok(Self {
+                name,
+                aead,
+                counters,
+                status,
+                stop,
+                driver: Mutex::new(Some(driver)),
+            }),
             Err(error) => {
                 // The thread is past its last use of anything shared; wait until its sockets are gone.
                 let _ = driver.join();
@@ -96,14 +103,21 @@ impl Tunnel {
 
     /// Waits until the peer answers, at most `timeout`; true when it does.
     pub fn wait_until_up(&self, timeout: Duration) -> bool {
-        self.status.wait(timeout, |snapshot| snapshot.phase != Phase::Connecting).phase == Phase::Up
+        self.status
+            .wait(timeout, |snapshot| snapshot.phase != Phase::Connecting)
+            .phase
+            == Phase::Up
     }
 
     /// Ends all threads and removes the device. Returns when that is done; calling it again does
     /// nothing.
     pub fn close(&self) {
         self.stop.notify_one();
-        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let driver = self
+            .driver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(driver) = driver {
             // A driver that panicked has said so on stderr, and its device is gone with it.
             let _ = driver.join();

@@ -91,7 +91,10 @@ impl Status {
             failure: None,
         };
         Ok(Self {
-            inner: Mutex::new(Inner { snapshot, events: VecDeque::new() }),
+            inner: Mutex::new(Inner {
+                snapshot,
+                events: VecDeque::new(),
+            }),
             changed: Condvar::new(),
             waker: Waker::new()?,
         })
@@ -117,9 +120,8 @@ impl Status {
     /// The oldest event that nobody has fetched, after waiting for one at most `timeout`; `None` when
     /// there is none by then, or the tunnel is closed and all were fetched.
     pub fn next_event(&self, timeout: Duration) -> Option<Event> {
-        let is_waiting = |inner: &mut Inner| {
-            inner.events.is_empty() && inner.snapshot.phase != Phase::Closed
-        };
+        let is_waiting =
+            |inner: &mut Inner| inner.events.is_empty() && inner.snapshot.phase != Phase::Closed;
         let (mut inner, _) = self
             .changed
             .wait_timeout_while(self.lock(), timeout, is_waiting)
@@ -180,7 +182,10 @@ impl Status {
         if inner.events.len() == MAX_EVENTS {
             inner.events.pop_front();
         }
-        inner.events.push_back(Event { at: SystemTime::now(), kind });
+        inner.events.push_back(Event {
+            at: SystemTime::now(),
+            kind,
+        });
         self.waker.wake();
         self.changed.notify_all();
     }

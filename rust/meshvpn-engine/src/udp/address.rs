@@ -14,7 +14,10 @@ impl RawAddress {
     pub(super) fn empty() -> Self {
         // SAFETY: all zeros is a valid `sockaddr_storage`.
         let storage = unsafe { core::mem::zeroed() };
-        Self { storage, len: size_of::<libc::sockaddr_storage>() as libc::socklen_t }
+        Self {
+            storage,
+            len: size_of::<libc::sockaddr_storage>() as libc::socklen_t,
+        }
     }
 
     pub(super) fn new(address: SocketAddr) -> Self {
@@ -81,9 +84,18 @@ mod tests {
 
     #[test]
     fn addresses_survive_the_kernels_layout() {
-        for text in ["192.0.2.1:7000", "[2001:db8::1]:7000", "[fe80::1%3]:65535", "0.0.0.0:0"] {
+        for text in [
+            "192.0.2.1:7000",
+            "[2001:db8::1]:7000",
+            "[fe80::1%3]:65535",
+            "0.0.0.0:0",
+        ] {
             let address: SocketAddr = text.parse().unwrap();
-            assert_eq!(RawAddress::new(address).to_socket_addr(), Some(address), "{text}");
+            assert_eq!(
+                RawAddress::new(address).to_socket_addr(),
+                Some(address),
+                "{text}"
+            );
         }
         assert_eq!(RawAddress::empty().to_socket_addr(), None);
     }

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use address::RawAddress;
 pub use receive::Receiver;
+pub(crate) use receive::{BUFFER_LEN, BUFFERS};
 pub use send::SendOutcome;
 
 /// Socket buffers: enough for a few milliseconds at 10 Gbit/s, so that a thread that is not
@@ -48,7 +49,11 @@ impl UdpSocket {
     /// # Errors
     /// The kernel's, when the address cannot be had or the mark needs a privilege.
     pub fn bind(local: SocketAddr, mark: Option<u32>) -> io::Result<Self> {
-        let family = if local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+        let family = if local.is_ipv4() {
+            libc::AF_INET
+        } else {
+            libc::AF_INET6
+        };
         // SAFETY: takes no pointers; the result is checked before it is owned.
         let fd = unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
         if fd < 0 {
@@ -56,8 +61,12 @@ impl UdpSocket {
         }
         // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        let mut socket =
-            Self { fd, is_v4: local.is_ipv4(), local, fragmenting: Mutex::new(()) };
+        let mut socket = Self {
+            fd,
+            is_v4: local.is_ipv4(),
+            local,
+            fragmenting: Mutex::new(()),
+        };
         socket.configure(mark)?;
         let address = RawAddress::new(local);
         // SAFETY: pointer and length describe `address`, which lives through the call.
@@ -95,10 +104,18 @@ impl UdpSocket {
 
     fn configure(&self, mark: Option<u32>) -> io::Result<()> {
         if self.is_v4 {
-            self.set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)?;
+            self.set(
+                libc::IPPROTO_IP,
+                libc::IP_MTU_DISCOVER,
+                libc::IP_PMTUDISC_PROBE,
+            )?;
         } else {
             self.set(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
-            self.set(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE)?;
+            self.set(
+                libc::IPPROTO_IPV6,
+                libc::IPV6_MTU_DISCOVER,
+                libc::IPV6_PMTUDISC_PROBE,
+            )?;
         }
         for (forced, plain) in [
             (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF),
@@ -125,7 +142,9 @@ impl UdpSocket {
         let mut len = address.len();
         // SAFETY: the kernel writes at most `len` bytes to `address`, which has that many.
         check(unsafe { libc::getsockname(self.raw(), address.as_mut_ptr(), &raw mut len) })?;
-        address.to_socket_addr().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+        address
+            .to_socket_addr()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
     }
 
     fn set<T>(&self, level: libc::c_int, option: libc::c_int, value: T) -> io::Result<()> {
@@ -141,7 +160,13 @@ impl UdpSocket {
         let mut len = size_of::<libc::c_int>() as libc::socklen_t;
         // SAFETY: the kernel writes at most `len` bytes to `value`, which has that many.
         check(unsafe {
-            libc::getsockopt(self.raw(), level, option, (&raw mut value).cast(), &raw mut len)
+            libc::getsockopt(
+                self.raw(),
+                level,
+                option,
+                (&raw mut value).cast(),
+                &raw mut len,
+            )
         })?;
         Ok(value)
     }
@@ -158,5 +183,9 @@ impl AsFd for UdpSocket {
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }

@@ -11,9 +11,9 @@ use super::{UDP_GRO, UdpSocket};
 
 /// Buffers filled by one call. Under load each holds 64 KB, and together they should stay in the
 /// second-level cache.
-const BUFFERS: usize = 8;
+pub(crate) const BUFFERS: usize = 8;
 /// The longest run that the kernel puts together.
-const BUFFER_LEN: usize = 65_536;
+pub(crate) const BUFFER_LEN: usize = 65_536;
 /// Room for the control message that tells the segment size, and then some.
 const CONTROL_LEN: usize = 64;
 
@@ -39,13 +39,10 @@ struct Received {
 }
 
 impl Receiver {
-    /// Most bytes that one call to [`Self::receive`] can bring.
-    pub const BATCH_BYTES: usize = BUFFERS * BUFFER_LEN;
-
     /// Empty buffers.
     pub fn new() -> Self {
         Self {
-            bytes: vec![0; Self::BATCH_BYTES].into(),
+            bytes: vec![0; BUFFERS * BUFFER_LEN].into(),
             addresses: Box::new([RawAddress::empty(); BUFFERS]),
             controls: Box::new([ControlBuffer([0; CONTROL_LEN]); BUFFERS]),
             lengths: [Received::default(); BUFFERS],
@@ -62,7 +59,10 @@ impl Receiver {
     pub fn receive(&mut self, socket: &UdpSocket, index: usize) -> io::Result<bool> {
         self.count = 0;
         self.socket = index;
-        let mut iovs = [libc::iovec { iov_base: core::ptr::null_mut(), iov_len: BUFFER_LEN }; BUFFERS];
+        let mut iovs = [libc::iovec {
+            iov_base: core::ptr::null_mut(),
+            iov_len: BUFFER_LEN,
+        }; BUFFERS];
         // SAFETY: all zeros is a valid `mmsghdr`.
         let mut messages: [libc::mmsghdr; BUFFERS] = unsafe { core::mem::zeroed() };
         for (i, buffer) in self.bytes.chunks_exact_mut(BUFFER_LEN).enumerate() {
@@ -96,7 +96,11 @@ impl Receiver {
             let len = message.msg_len as usize;
             let segment_size = segment_size(&message.msg_hdr).unwrap_or(len);
             let is_truncated = message.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
-            *received = Received { len, segment_size, is_truncated };
+            *received = Received {
+                len,
+                segment_size,
+                is_truncated,
+            };
         }
         Ok(self.count == BUFFERS)
     }
@@ -104,17 +108,19 @@ impl Receiver {
     /// What the last call brought.
     pub fn arrivals(&self) -> impl Iterator<Item = Arrival<'_>> {
         let buffers = self.bytes.chunks_exact(BUFFER_LEN).zip(&self.addresses[..]);
-        buffers.zip(&self.lengths[..self.count]).map(|((buffer, address), received)| Arrival {
-            bytes: &buffer[..received.len],
-            segment_size: received.segment_size,
-            // An address of no family that we bind can only be the kernel's mistake; nobody's peer
-            // has this one.
-            source: address
-                .to_socket_addr()
-                .unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
-            socket: self.socket,
-            is_truncated: received.is_truncated,
-        })
+        buffers
+            .zip(&self.lengths[..self.count])
+            .map(|((buffer, address), received)| Arrival {
+                bytes: &buffer[..received.len],
+                segment_size: received.segment_size,
+                // An address of no family that we bind can only be the kernel's mistake; nobody's peer
+                // has this one.
+                source: address
+                    .to_socket_addr()
+                    .unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
+                socket: self.socket,
+                is_truncated: received.is_truncated,
+            })
     }
 }
 
@@ -131,7 +137,9 @@ fn segment_size(header: &libc::msghdr) -> Option<usize> {
         let mut control = libc::CMSG_FIRSTHDR(header);
         while !control.is_null() {
             if (*control).cmsg_level == libc::SOL_UDP && (*control).cmsg_type == UDP_GRO {
-                let size = libc::CMSG_DATA(control).cast::<libc::c_int>().read_unaligned();
+                let size = libc::CMSG_DATA(control)
+                    .cast::<libc::c_int>()
+                    .read_unaligned();
                 return usize::try_from(size).ok().filter(|size| *size > 0);
             }
             control = libc::CMSG_NXTHDR(header, control);

@@ -73,7 +73,10 @@ impl UdpSocket {
         destination: SocketAddr,
         path_mtu: u16,
     ) -> SendOutcome {
-        let _fragmenting = self.fragmenting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _fragmenting = self
+            .fragmenting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut outcome = SendOutcome::default();
         let result = self
             .allow_fragments(Some(path_mtu))
@@ -91,7 +94,10 @@ impl UdpSocket {
         source: Option<IpAddr>,
         destination: SocketAddr,
     ) -> SendOutcome {
-        let _fragmenting = self.fragmenting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _fragmenting = self
+            .fragmenting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut outcome = SendOutcome::default();
         outcome.count(self.send_message(datagram, None, source, destination), 1);
         outcome
@@ -99,12 +105,18 @@ impl UdpSocket {
 
     fn allow_fragments(&self, path_mtu: Option<u16>) -> io::Result<()> {
         if self.is_v4 {
-            let mode =
-                if path_mtu.is_some() { libc::IP_PMTUDISC_DONT } else { libc::IP_PMTUDISC_PROBE };
+            let mode = if path_mtu.is_some() {
+                libc::IP_PMTUDISC_DONT
+            } else {
+                libc::IP_PMTUDISC_PROBE
+            };
             return self.set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, mode);
         }
-        let mode =
-            if path_mtu.is_some() { libc::IPV6_PMTUDISC_DONT } else { libc::IPV6_PMTUDISC_PROBE };
+        let mode = if path_mtu.is_some() {
+            libc::IPV6_PMTUDISC_DONT
+        } else {
+            libc::IPV6_PMTUDISC_PROBE
+        };
         // No router cuts IPv6, so the size has to be right here. Zero lifts the limit again.
         let limit = libc::c_int::from(path_mtu.unwrap_or(0));
         self.set(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, mode)?;
@@ -119,8 +131,10 @@ impl UdpSocket {
         destination: SocketAddr,
     ) -> io::Result<()> {
         let mut address = RawAddress::new(destination);
-        let mut iov =
-            libc::iovec { iov_base: contents.as_ptr().cast_mut().cast(), iov_len: contents.len() };
+        let mut iov = libc::iovec {
+            iov_base: contents.as_ptr().cast_mut().cast(),
+            iov_len: contents.len(),
+        };
         let mut control = ControlBuffer([0; CONTROL_LEN]);
         // SAFETY: all zeros is a valid `msghdr`.
         let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
@@ -128,7 +142,10 @@ impl UdpSocket {
         message.msg_namelen = address.len();
         message.msg_iov = &raw mut iov;
         message.msg_iovlen = 1;
-        let mut writer = ControlWriter { buffer: &mut control.0, len: 0 };
+        let mut writer = ControlWriter {
+            buffer: &mut control.0,
+            len: 0,
+        };
         if let Some(segment) = segment {
             writer.push(libc::SOL_UDP, UDP_SEGMENT, segment as u16);
         }
@@ -138,7 +155,9 @@ impl UdpSocket {
                 libc::IP_PKTINFO,
                 libc::in_pktinfo {
                     ipi_ifindex: 0,
-                    ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(source.octets()) },
+                    ipi_spec_dst: libc::in_addr {
+                        s_addr: u32::from_ne_bytes(source.octets()),
+                    },
                     ipi_addr: libc::in_addr { s_addr: 0 },
                 },
             ),
@@ -146,7 +165,9 @@ impl UdpSocket {
                 libc::IPPROTO_IPV6,
                 libc::IPV6_PKTINFO,
                 libc::in6_pktinfo {
-                    ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
+                    ipi6_addr: libc::in6_addr {
+                        s6_addr: source.octets(),
+                    },
                     ipi6_ifindex: 0,
                 },
             ),
@@ -178,7 +199,9 @@ impl SendOutcome {
     fn count(&mut self, result: io::Result<()>, datagrams: u64) {
         match result {
             Ok(()) => self.sent += datagrams,
-            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => self.too_long += datagrams,
+            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                self.too_long += datagrams
+            }
             Err(_) => self.failed += datagrams,
         }
     }
@@ -204,13 +227,23 @@ impl ControlWriter<'_> {
         // SAFETY: both are pure arithmetic.
         let (space, len) = unsafe {
             let size = size_of::<T>() as libc::c_uint;
-            (libc::CMSG_SPACE(size) as usize, libc::CMSG_LEN(size) as usize)
+            (
+                libc::CMSG_SPACE(size) as usize,
+                libc::CMSG_LEN(size) as usize,
+            )
         };
-        assert!(self.len + space <= CONTROL_LEN, "control messages do not fit");
+        assert!(
+            self.len + space <= CONTROL_LEN,
+            "control messages do not fit"
+        );
         // SAFETY: `space` bytes from `len` on lie inside the buffer, which is aligned to eight as a
         // `cmsghdr` wants, and `space` is a multiple of that alignment.
         unsafe {
-            let header = self.buffer.as_mut_ptr().add(self.len).cast::<libc::cmsghdr>();
+            let header = self
+                .buffer
+                .as_mut_ptr()
+                .add(self.len)
+                .cast::<libc::cmsghdr>();
             (*header).cmsg_level = level;
             (*header).cmsg_type = kind;
             (*header).cmsg_len = len;

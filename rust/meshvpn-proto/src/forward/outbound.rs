@@ -28,8 +28,9 @@ use crate::session::transport::{OVERHEAD, PADDING, Session, padded_len, write_he
 
 /// Longest frame: a virtio header and the longest IP packet.
 const FRAME_LEN: usize = virtio::LEN + 65_535;
-/// Frames are taken until this much is staged, so that a full super-packet goes out at once.
-const STAGED_FULL: usize = 32 * 1024;
+/// Frames are taken until this much is staged: nearly a full send, and less than a full super-packet,
+/// so that one of those goes out at once.
+const STAGED_FULL: usize = 60 * 1024;
 /// What is staged when full, and then one more frame with all its copies of headers and padding.
 const STAGED_LEN: usize = STAGED_FULL + 65_535 + MAX_SEGMENTS * (MAX_HEADERS + PADDING);
 /// Packets are staged until there are this many: super-packets may be of tiny segments.
