@@ -131,6 +131,11 @@ impl PathMtu {
         self.is_reached
     }
 
+    /// Whether a whole search found no sign of the peer.
+    pub fn is_silent(&self) -> bool {
+        matches!(self.state, State::Silent { .. })
+    }
+
     /// Traffic went out since the last call: the size in use matters.
     pub fn handle_activity(&mut self) {
         self.is_active = true;
@@ -162,6 +167,16 @@ impl PathMtu {
     pub fn handle_peer_heard(&mut self, now: Instant) {
         if !self.is_reached && !core::mem::replace(&mut self.is_heard, true) {
             self.search(now, self.floor, self.ceiling);
+        }
+    }
+
+    /// Probes travel in another session now: see whether they arrive.
+    pub fn handle_new_session(&mut self, now: Instant) {
+        match self.state {
+            State::Settled { .. } | State::Confirming { .. } => self.confirm(now),
+            State::Searching(_) | State::Silent { .. } => {
+                self.search(now, self.floor, self.ceiling);
+            }
         }
     }
 

@@ -29,6 +29,10 @@
 //!                  ─── Up, salt a, b ───►    sends
 //! ```
 //!
+//! A hello that was long on its way, or kept back by somebody, can pass for the peer's newest start
+//! when it is not. The session that comes of it stays silent; who notices begins again under a new
+//! salt, to which only the peer's present start can answer.
+//!
 //! # What this does not give
 //!
 //! * **Forward secrecy**: whoever learns the key opens everything that was ever recorded.
@@ -38,6 +42,10 @@
 
 mod hello;
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests' time has to begin somewhere"
+)]
 mod tests;
 
 use core::time::Duration;
@@ -164,6 +172,15 @@ impl Handshake {
             self.send_hello(self.peer.as_ref().map_or(Salt::NONE, |peer| peer.salt));
             self.next_hello = Some(now + self.retry);
             self.retry = (self.retry * 2).min(LAST_RETRY);
+        }
+    }
+
+    /// Nothing comes back through the session that we send with. Under a new salt the peer shows
+    /// that it is there, or the session ends that it knows nothing of.
+    pub fn handle_silence(&mut self, now: Instant) {
+        if self.peer.as_ref().is_some_and(|peer| peer.is_up) {
+            self.retry = FIRST_RETRY;
+            self.start_anew(now);
         }
     }
 

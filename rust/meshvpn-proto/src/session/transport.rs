@@ -91,7 +91,8 @@ impl SealedSession {
             return Some(first);
         }
         // Put the counter where it stays refused, however often we are asked again.
-        self.next_counter.store(REJECT_AFTER_MESSAGES, Ordering::Relaxed);
+        self.next_counter
+            .store(REJECT_AFTER_MESSAGES, Ordering::Relaxed);
         None
     }
 
@@ -157,7 +158,9 @@ mod tests {
     #[test]
     fn a_used_up_session_stays_used_up() {
         let session = session();
-        session.next_counter.store(REJECT_AFTER_MESSAGES - 3, Ordering::Relaxed);
+        session
+            .next_counter
+            .store(REJECT_AFTER_MESSAGES - 3, Ordering::Relaxed);
         assert_eq!(session.reserve(2), Some(REJECT_AFTER_MESSAGES - 3));
         for _ in 0..3 {
             assert_eq!(session.reserve(1), None);
@@ -170,8 +173,14 @@ mod tests {
         let mut datagram = [0; HEADER_LEN + TAG_LEN];
         write_header(datagram.first_chunk_mut().unwrap(), 0x0102_0304, 7);
         let message = DataMessage::parse(&datagram).unwrap();
-        assert_eq!((message.receiver, message.counter, message.sealed.len()), (0x0102_0304, 7, 16));
-        assert_eq!(DataMessage::parse(&datagram[..HEADER_LEN + TAG_LEN - 1]), None);
+        assert_eq!(
+            (message.receiver, message.counter, message.sealed.len()),
+            (0x0102_0304, 7, 16)
+        );
+        assert_eq!(
+            DataMessage::parse(&datagram[..HEADER_LEN + TAG_LEN - 1]),
+            None
+        );
         datagram[1] = 1;
         assert_eq!(DataMessage::parse(&datagram), None);
     }
@@ -189,6 +198,9 @@ mod tests {
     #[test]
     fn debug_output_shows_no_key() {
         let shown = format!("{:?}", session());
-        assert!(shown.contains("Key(secret)") && !shown.contains("[1, 1"), "{shown}");
+        assert!(
+            shown.contains("Key(secret)") && !shown.contains("[1, 1"),
+            "{shown}"
+        );
     }
 }

@@ -283,11 +283,14 @@ impl Tunnel {
         }
         match &mut self.mtu {
             // A peer that restarted is still at the end of the same path: what is known of it stays.
-            Some(mtu) if is_peer_ready => mtu.handle_peer_heard(now),
+            Some(mtu) if is_peer_ready => mtu.handle_new_session(now),
             None if is_peer_ready => self.start_probing(now),
             _ => {}
         }
         let Some(mtu) = &mut self.mtu else { return };
+        if let Some(handshake) = self.handshake.as_mut().filter(|_| mtu.is_silent()) {
+            handshake.handle_silence(now);
+        }
         while let Some(echo @ Echo { size, .. }) = mtu.poll_probe() {
             let len = usize::from(size.saturating_sub(self.overhead));
             self.transmits

@@ -9,3 +9,5 @@
 mod chance;
 mod narrow_path;
 mod path_mtu;
+mod restarts;
+mod wire;
