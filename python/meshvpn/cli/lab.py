@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="See and remove network labs.", no_args_is_help=True)
+app = typer.Typer(help="See and remove network labs.", no_args_is_help=True, add_completion=False)
 
 
 @app.command("list")

@@ -1,0 +1,98 @@
+"""What ``meshvpn tunnel`` does once its command line has been read: run the tunnel to its end.
+
+Nothing here needs typer: see :mod:`meshvpn.cli.reader` for the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from meshvpn.cli.stopping import until_stopped
+from meshvpn.cli.tracing import log_to_stderr
+from meshvpn.errors import TunnelClosedError
+from meshvpn.tunnel import Tunnel
+
+if TYPE_CHECKING:
+    from meshvpn.stats import TunnelStats
+
+__all__ = ["Settings", "run"]
+
+
+class Settings(NamedTuple):
+    """A command line of ``meshvpn tunnel`` as plain values."""
+
+    name: str
+    local: str
+    remote: str
+    address: list[str]
+    route: list[str]
+    mtu: int | None
+    netns: str | None
+    mark: int | None
+    key_file: str | None
+    """``None`` for a plain tunnel."""
+    aead: str | None
+    report: Literal["none", "text", "json"]
+    """What to print at the end."""
+    verbose: bool
+
+
+def run(settings: Settings) -> None:
+    """Run a tunnel until SIGINT, SIGTERM or SIGHUP.
+
+    Raises:
+        MeshError: it could not be started, or its device was deleted.
+    """
+    log_to_stderr(verbose=settings.verbose)
+    tunnel = None
+    with until_stopped(), _start(settings) as tunnel:
+        for _event in tunnel.events():  # the engine logs them; they end when the tunnel does
+            pass
+    if tunnel is None:  # told to stop before it stood
+        return
+    figures = tunnel.stats()
+    if settings.report != "none":
+        text = json.dumps(figures.to_dict()) if settings.report == "json" else _readable(figures)
+        sys.stdout.write(text + "\n")
+    if figures.failure is not None:
+        raise TunnelClosedError(f"{tunnel.name}: {figures.failure}")
+
+
+def _start(settings: Settings) -> Tunnel:
+    if settings.key_file is None:
+        return Tunnel.plain(
+            settings.name,
+            local=settings.local,
+            remote=settings.remote,
+            address=settings.address,
+            route=settings.route,
+            mtu=settings.mtu,
+            netns=settings.netns,
+            mark=settings.mark,
+        )
+    return Tunnel.preshared(
+        settings.name,
+        local=settings.local,
+        remote=settings.remote,
+        key=settings.key_file,
+        address=settings.address,
+        route=settings.route,
+        mtu=settings.mtu,
+        netns=settings.netns,
+        mark=settings.mark,
+        aead=settings.aead,
+    )
+
+
+def _readable(figures: TunnelStats) -> str:
+    drops = ", ".join(f"{count:,} {reason}" for reason, count in figures.drops.items() if count)
+    return (
+        f"sent      {figures.sent_packets:,} packets, {figures.sent_bytes:,} bytes\n"
+        f"received  {figures.received_packets:,} packets, {figures.received_bytes:,} bytes\n"
+        f"dropped   {drops or 'none'}\n"
+        f"sessions  {figures.sessions}\n"
+        f"MTU       {figures.mtu} inside, {figures.path_mtu} on the path\n"
+        f"AEAD      {figures.aead}"
+    )
