@@ -3,24 +3,36 @@
 >>> import meshvpn
 >>> key = meshvpn.PresharedKey.generate()
 
-Devices and tunnels are :class:`Tun` and :class:`Tunnel`; networks to try them in are in
-:mod:`meshvpn.lab`; what can go wrong is in :mod:`meshvpn.errors`. Importing starts nothing.
+Devices and tunnels are :class:`Tun` and :class:`Tunnel`, packets :class:`Packet`; networks to try
+them in are in :mod:`meshvpn.lab`; what can go wrong is in :mod:`meshvpn.errors`.
+
+Importing starts nothing and loads next to nothing: a module is loaded when a name of it is used.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from meshvpn._meshvpn import __version__
-from meshvpn.errors import (
-    ConfigError,
-    DeviceError,
-    LabError,
-    MeshError,
-    MissingProgramError,
-    NetworkError,
-    PermissionDeniedError,
-    TunnelClosedError,
-)
-from meshvpn.keys import PresharedKey
-from meshvpn.stats import TunnelEvent, TunnelStats
-from meshvpn.tunnel import Tunnel
+
+if TYPE_CHECKING:
+    from meshvpn.capture import PcapngWriter
+    from meshvpn.errors import (
+        ConfigError,
+        DeviceError,
+        LabError,
+        MeshError,
+        MissingProgramError,
+        NetworkError,
+        PermissionDeniedError,
+        TunnelClosedError,
+    )
+    from meshvpn.keys import PresharedKey
+    from meshvpn.packet import Packet, Reassembler
+    from meshvpn.stats import TunnelEvent, TunnelStats
+    from meshvpn.tun import Tun
+    from meshvpn.tunnel import Tunnel
 
 __all__ = [
     "ConfigError",
@@ -29,11 +41,40 @@ __all__ = [
     "MeshError",
     "MissingProgramError",
     "NetworkError",
+    "Packet",
+    "PcapngWriter",
     "PermissionDeniedError",
     "PresharedKey",
+    "Reassembler",
+    "Tun",
     "Tunnel",
     "TunnelClosedError",
     "TunnelEvent",
     "TunnelStats",
     "__version__",
 ]
+
+_MODULES = {
+    "Packet": "packet",
+    "PcapngWriter": "capture",
+    "PresharedKey": "keys",
+    "Reassembler": "packet",
+    "Tun": "tun",
+    "Tunnel": "tunnel",
+    "TunnelEvent": "stats",
+    "TunnelStats": "stats",
+}
+"""Where each public name is; those that are not here are in ``errors``."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_MODULES.get(name, 'errors')}")
+    value = globals()[name] = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

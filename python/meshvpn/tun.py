@@ -7,8 +7,8 @@ comes out here, one packet at a time, and what is sent here the kernel takes as 
         for packet in tun:
             print(packet)       # [mesh0] 10.0.0.1 -> 10.0.0.2 | ICMP Echo Request | 64 bytes
 
-The device has no offload, so every packet is as it would be on a wire. :class:`meshvpn.Tunnel` opens
-its devices by itself, with offload: this one is for looking at packets and for answering them.
+The device has no offload, so every packet is as it would be on a wire. :class:`meshvpn.Tunnel`
+opens its devices by itself, with offload: this one is for looking at packets and answering them.
 """
 
 from __future__ import annotations
@@ -130,9 +130,12 @@ class Tun:
         for wake in tuple(self._wakers):
             wake()
 
-    # --- asyncio -----------------------------------------------------------------------------------
+    # --- asyncio ---
 
-    async def recv_async(self, timeout: float | None = None) -> Packet | None:
+    async def recv_async(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 (its twin has one)
+    ) -> Packet | None:
         """As :meth:`recv`, without blocking the event loop."""
         try:
             async with asyncio.timeout(timeout):
@@ -153,8 +156,8 @@ class Tun:
         def wake() -> None:
             loop.call_soon_threadsafe(readable.set)
 
-        # The loop watches a descriptor of our own, which watches the device's: that one is closed by
-        # whichever thread calls `close`, and its number can be another file's a moment later.
+        # The loop watches a descriptor of our own, which watches the device's: that one is closed
+        # by whichever thread calls `close`, and its number can be another file's a moment later.
         with select.epoll() as watch:
             watch.register(self._handle.fileno(), select.EPOLLIN)
             self._wakers.add(wake)
@@ -166,7 +169,7 @@ class Tun:
                 loop.remove_reader(watch.fileno())
                 self._wakers.discard(wake)
 
-    # --- with, for, async with, async for ------------------------------------------------------------
+    # --- with, for, async with, async for ---
 
     def __iter__(self) -> Self:
         return self

@@ -4,8 +4,6 @@ A command's module is imported when the command runs: a tunnel that stays for mo
 the benchmark in memory, and ``meshvpn --help`` should not take a second.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -27,7 +25,9 @@ class _Entry(NamedTuple):
 
 
 _ENTRIES: Final = (
-    _Entry("demo", "demo", "See it work", "Two hosts, an encrypted tunnel, real programs through it."),
+    _Entry(
+        "demo", "demo", "See it work", "An encrypted tunnel and real programs through it, live."
+    ),
     _Entry("sniff", "sniff", "See it work", "Create a TUN device and print every packet in it."),
     _Entry("tunnel", "tunnel", "Tunnels", "Run a tunnel in the foreground: plain or preshared."),
     _Entry("genpsk", "keys", "Tunnels", "Make a key for two ends to share."),
@@ -89,7 +89,7 @@ def _print_version(*, wanted: bool) -> None:
 @_app.callback()
 def _meshvpn(
     *,
-    version: Annotated[  # noqa: ARG001 (its callback has done the work)
+    version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Print the version and exit."

@@ -46,10 +46,12 @@ def run(settings: Settings) -> None:
         MeshError: it could not be started, or its device was deleted.
     """
     log_to_stderr(verbose=settings.verbose)
-    tunnel = None
-    with until_stopped(), _start(settings) as tunnel:
-        for _event in tunnel.events():  # the engine logs them; they end when the tunnel does
-            pass
+    tunnel: Tunnel | None = None
+    with until_stopped():
+        tunnel = _start(settings)
+        with tunnel:
+            for _event in tunnel.events():  # the engine logs them; they end when the tunnel does
+                pass
     if tunnel is None:  # told to stop before it stood
         return
     figures = tunnel.stats()

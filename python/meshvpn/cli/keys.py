@@ -1,7 +1,5 @@
 """``meshvpn genpsk``: make a pre-shared key."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -26,8 +24,8 @@ def genpsk(
 ) -> None:
     """Make a key for two ends to share, and print it as 44 characters of base64.
 
-    Whoever has the key can read and forge everything in the tunnel, and read everything that was ever
-    recorded of it.
+    Whoever has the key can read and forge everything in the tunnel, and read everything that was
+    ever recorded of it.
     """
     key = PresharedKey.generate()
     if out is None:

@@ -8,16 +8,15 @@ Fragments have their own lines, and when the last one is there the whole they ma
 device is a black hole, unless ``--answer-ping`` makes every address behind it answer.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -28,9 +27,6 @@ from meshvpn.cli.stopping import until_stopped
 from meshvpn.cli.tracing import log_to_stderr
 from meshvpn.packet import Packet, Reassembler
 from meshvpn.tun import Tun
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["app", "sniff"]
 
@@ -121,14 +117,12 @@ class _Sniffer:
         typer.echo(line, err=True)
 
     def _answer(self, request: Packet) -> None:
-        data = request.echo_reply()
-        if data is None:
-            return
-        self._tun.send(data)
-        reply = Packet(data, device=self._tun.name, time_ns=time.time_ns(), direction="inbound")
-        self._show(reply)
-        self._record(reply)
-        self._remarks["answered"] += 1
+        reply = request.echo_reply()
+        if reply is not None:
+            self._tun.send(reply)
+            self._show(reply)
+            self._record(reply)
+            self._remarks["answered"] += 1
 
     def _show(self, packet: Packet) -> None:
         # Whoever reads a pipe wants the line now, not when a buffer is full.

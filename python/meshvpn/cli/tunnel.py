@@ -1,13 +1,11 @@
 """The command line of ``meshvpn tunnel``: run one end of a tunnel in the foreground.
 
-It runs until it is told to stop (Ctrl-C, SIGTERM, SIGHUP), or until its device is deleted, which is
-an error. What happens is logged to standard error; standard output stays empty unless ``--stats`` or
-``--json`` asks for the figures at the end.
+It runs until it is told to stop (Ctrl-C, SIGTERM, SIGHUP), or until its device is deleted, which
+is an error. What happens is logged to standard error; standard output stays empty unless
+``--stats`` or ``--json`` asks for the figures at the end.
 
 These functions only read options; :mod:`meshvpn.cli.foreground` gets them by ``context.obj``.
 """
-
-from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -29,7 +27,7 @@ _Local: TypeAlias = Annotated[
     str,
     typer.Option(metavar="IP:PORT", help="Our UDP endpoint; 0.0.0.0 or [::] for any address."),
 ]
-_Remote: TypeAlias = Annotated[str, typer.Option(metavar="IP:PORT", help="The peer's UDP endpoint.")]
+_Remote: TypeAlias = Annotated[str, typer.Option(metavar="IP:PORT", help="The peer's endpoint.")]
 _Mark: TypeAlias = Annotated[
     int | None,
     typer.Option(min=1, max=0xFFFF_FFFF, metavar="NUMBER", help="Firewall mark of what it sends."),
@@ -55,7 +53,6 @@ def plain(
     verbose: Verbose = False,
 ) -> None:
     """Without encryption: everyone on the way can read and forge it."""
-
     settings = Settings(
         name=name,
         local=local,
@@ -101,7 +98,6 @@ def preshared(
     What it does not give is forward secrecy (whoever learns the key opens everything that was ever
     recorded) and identity (everyone who has the key is the same peer).
     """
-
     settings = Settings(
         name=name,
         local=local,
