@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import os
-import secrets
 import stat
 from pathlib import Path
 from typing import Any, NoReturn, final
@@ -58,7 +56,7 @@ class PresharedKey:
     @classmethod
     def generate(cls) -> PresharedKey:
         """A new key from the operating system's randomness."""
-        return cls(secrets.token_bytes(_LENGTH))
+        return cls(os.urandom(_LENGTH))
 
     @classmethod
     def from_base64(cls, text: str) -> PresharedKey:
@@ -134,6 +132,8 @@ class PresharedKey:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PresharedKey):
             return NotImplemented
+        import hmac  # noqa: PLC0415 (it loads OpenSSL, which a tunnel has no other use for)
+
         return hmac.compare_digest(self._data, other._data)
 
     def __hash__(self) -> int:

@@ -11,11 +11,12 @@ framings are here:
 What :meth:`Tunnel.preshared` does **not** give is forward secrecy (whoever learns the key opens all
 that was ever recorded) and identity (everyone who has the key is the same peer). WireGuard mode gives
 both.
+
+The asynchronous twins load asyncio when they are called: a tunnel's process has no other use for it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator
 from types import TracebackType
@@ -215,6 +216,8 @@ class Tunnel:
 
     async def wait_ready_async(self, timeout: float | None = None) -> None:
         """As :meth:`wait_ready`, without blocking the event loop."""
+        import asyncio  # noqa: PLC0415 (see the module's story)
+
         async with asyncio.timeout(timeout):
             while self.phase == "connecting":
                 await asyncio.sleep(0.01)
@@ -234,6 +237,8 @@ class Tunnel:
 
     async def aclose(self) -> None:
         """As :meth:`close`, without blocking the event loop."""
+        import asyncio  # noqa: PLC0415 (see the module's story)
+
         await asyncio.to_thread(self.close)
 
     def __enter__(self) -> Self:
@@ -272,6 +277,8 @@ class Tunnel:
 
 
 async def _until_readable(descriptor: int) -> None:
+    import asyncio  # noqa: PLC0415 (see the module's story)
+
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     loop.add_reader(descriptor, ready.set)
