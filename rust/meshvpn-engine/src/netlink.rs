@@ -1,14 +1,22 @@
-//! Setting up a device over netlink: MTU, state, addresses, routes.
+//! Setting up a device over netlink: MTU, state, addresses, routes; and where packets would go.
 //!
 //! Everything set here belongs to the device and goes when it goes.
 
 use std::ffi::CString;
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags};
 use rtnetlink::packet_route::link::LinkAttribute;
-use rtnetlink::packet_route::route::RouteScope;
+use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteScope, RouteType};
 use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
+
+/// How long a new IPv6 address may take until it receives packets, and how often to look.
+const ADDRESS_WAIT: Duration = Duration::from_secs(1);
+const ADDRESS_POLL: Duration = Duration::from_millis(1);
 
 /// An address with the length of its network's prefix, e.g. `10.0.0.1/24`; also a network, when all
 /// bits behind the prefix are zero.
@@ -36,7 +44,7 @@ pub struct NetlinkError {
     pub device: String,
     /// What the kernel said.
     #[source]
-    pub source: std::io::Error,
+    pub source: io::Error,
 }
 
 /// A device to be set up.
@@ -59,12 +67,11 @@ impl Link {
             device: name.into(),
             source,
         };
-        let (connection, handle, _) = rtnetlink::new_connection().map_err(failed)?;
-        tokio::spawn(connection);
+        let handle = connect().map_err(failed)?;
         let c_name = CString::new(name).map_err(|error| failed(error.into()))?;
         // SAFETY: the string ends with a zero and lives through the call.
         match unsafe { libc::if_nametoindex(c_name.as_ptr()) } {
-            0 => Err(failed(std::io::Error::last_os_error())),
+            0 => Err(failed(io::Error::last_os_error())),
             index => Ok(Self {
                 handle,
                 name: name.into(),
@@ -97,7 +104,7 @@ impl Link {
         self.check(result, || format!("set MTU {mtu}"))
     }
 
-    /// Adds an address. An IPv6 one can be used at once: on a tunnel nobody else could have it.
+    /// Adds an address. Packets to it are received when this returns.
     ///
     /// # Errors
     /// The kernel's.
@@ -107,13 +114,31 @@ impl Link {
                 .address()
                 .add(self.index, address.address, address.prefix_len);
         if address.address.is_ipv6() {
+            // On a tunnel nobody else could have it.
             let message = request.message_mut();
             message
                 .attributes
                 .push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
         let result = request.execute().await;
-        self.check(result, || format!("add address {address}"))
+        self.check(result, || format!("add address {address}"))?;
+        self.wait_until_local(address.address).await;
+        Ok(())
+    }
+
+    /// The kernel finishes IPv6 addresses from a work queue; a packet that comes before is dropped.
+    async fn wait_until_local(&self, address: IpAddr) {
+        let is_local = async || {
+            let route = route_to(&self.handle, address, None, None).await;
+            route.is_ok_and(|route| route.header.kind == RouteType::Local)
+        };
+        let waiting = async {
+            while !is_local().await {
+                tokio::time::sleep(ADDRESS_POLL).await;
+            }
+        };
+        // After that time something else is wrong, such as an interface that is down.
+        let _ = tokio::time::timeout(ADDRESS_WAIT, waiting).await;
     }
 
     /// Adds a route to a network through the device.
@@ -148,10 +173,82 @@ impl Link {
         result.map_err(|error| NetlinkError {
             step: step(),
             device: self.name.clone(),
-            source: match error {
-                rtnetlink::Error::NetlinkError(message) => message.to_io(),
-                other => std::io::Error::other(other),
-            },
+            source: into_io_error(error),
         })
+    }
+}
+
+/// The MTU, in bytes, of the interface through which packets from `local` to `remote` with firewall
+/// mark `mark` leave the calling thread's namespace.
+///
+/// What ICMP made the kernel believe of the path is left out: anyone can forge that, it is kept for
+/// ten minutes, and the path may have become wider since.
+///
+/// # Errors
+/// The kernel's, when there is no route.
+pub async fn egress_mtu(local: IpAddr, remote: SocketAddr, mark: Option<u32>) -> io::Result<u16> {
+    let handle = connect()?;
+    let source = (!local.is_unspecified()).then_some(local);
+    let route = route_to(&handle, remote.ip(), source, mark).await?;
+    let scope = match remote {
+        SocketAddr::V6(remote) if remote.scope_id() != 0 => Some(remote.scope_id()),
+        _ => None,
+    };
+    let routed = route
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            RouteAttribute::Oif(index) => Some(*index),
+            _ => None,
+        });
+    let unreachable = || io::Error::from(io::ErrorKind::HostUnreachable);
+    let index = scope.or(routed).ok_or_else(unreachable)?;
+    let links = handle.link().get().match_index(index).execute();
+    let link = pin!(links).try_next().await.map_err(into_io_error)?;
+    let mtu = link
+        .ok_or_else(unreachable)?
+        .attributes
+        .into_iter()
+        .find_map(|attribute| match attribute {
+            LinkAttribute::Mtu(mtu) => Some(mtu),
+            _ => None,
+        });
+    Ok(mtu.map_or(u16::MAX, |mtu| mtu.try_into().unwrap_or(u16::MAX)))
+}
+
+fn connect() -> io::Result<Handle> {
+    let (connection, handle, _) = rtnetlink::new_connection()?;
+    tokio::spawn(connection);
+    Ok(handle)
+}
+
+/// What the kernel would do with a packet.
+async fn route_to(
+    handle: &Handle,
+    destination: IpAddr,
+    source: Option<IpAddr>,
+    mark: Option<u32>,
+) -> io::Result<RouteMessage> {
+    let bits = if destination.is_ipv4() { 32 } else { 128 };
+    let mut builder = RouteMessageBuilder::<IpAddr>::new()
+        .destination_prefix(destination, bits)
+        .map_err(io::Error::other)?;
+    if let Some(source) = source {
+        builder = builder
+            .source_prefix(source, bits)
+            .map_err(io::Error::other)?;
+    }
+    if let Some(mark) = mark {
+        builder = builder.mark(mark);
+    }
+    let routes = handle.route().get(builder.build()).execute();
+    let route = pin!(routes).try_next().await.map_err(into_io_error)?;
+    route.ok_or_else(|| io::ErrorKind::HostUnreachable.into())
+}
+
+fn into_io_error(error: rtnetlink::Error) -> io::Error {
+    match error {
+        rtnetlink::Error::NetlinkError(message) => message.to_io(),
+        other => io::Error::other(other),
     }
 }

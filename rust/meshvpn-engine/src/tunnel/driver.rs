@@ -24,7 +24,7 @@ use super::config::{TunnelConfig, TunnelError};
 use super::status::Status;
 use crate::aead;
 use crate::dataplane::{DataPlane, Report};
-use crate::netlink::Link;
+use crate::netlink::{Link, egress_mtu};
 use crate::netns;
 use crate::tun::{Device, Offload};
 use crate::udp::UdpSocket;
@@ -33,6 +33,8 @@ use crate::udp::UdpSocket;
 const ACTIVITY_INTERVAL: Duration = Duration::from_millis(500);
 /// How often the local interface's MTU is looked up again, in activity intervals: every 30 s.
 const INTERFACE_INTERVAL: u32 = 60;
+/// How often datagrams that the kernel refuses make the driver look, at most: it may refuse all.
+const REFUSED_INTERVAL: Duration = Duration::from_millis(100);
 /// The tunnel's only socket.
 const SOCKET: usize = 0;
 
@@ -88,6 +90,8 @@ struct Driver<'a> {
     machine: machine::Tunnel,
     mtu: u16,
     sent_before: u64,
+    /// When the kernel last refused a datagram as too long.
+    refused_at: Option<Instant>,
 }
 
 impl<'a> Driver<'a> {
@@ -97,14 +101,13 @@ impl<'a> Driver<'a> {
         let (local, remote, outer) = (config.local, config.remote, config.outer());
         let socket = UdpSocket::bind(local, config.mark)
             .map_err(|source| TunnelError::Bind { local, source })?;
-        let interface_mtu =
-            socket
-                .route_mtu(remote, config.mark)
-                .map_err(|source| TunnelError::Unreachable {
-                    local,
-                    remote,
-                    source,
-                })?;
+        let interface_mtu = egress_mtu(local.ip(), remote, config.mark)
+            .await
+            .map_err(|source| TunnelError::Unreachable {
+                local,
+                remote,
+                source,
+            })?;
 
         let device = Device::open(&config.name, Offload::On)?;
         let link = Link::find(&device.name)?;
@@ -168,6 +171,7 @@ impl<'a> Driver<'a> {
             machine,
             mtu,
             sent_before: 0,
+            refused_at: None,
         })
     }
 
@@ -187,10 +191,7 @@ impl<'a> Driver<'a> {
             tokio::select! {
                 report = self.reports.recv() => match report {
                     Some(Report::Control(control)) => self.handle_control(&control),
-                    Some(Report::TooLong) => {
-                        self.look_up_interface_mtu();
-                        self.machine.handle_refused(Instant::now());
-                    }
+                    Some(Report::TooLong) => self.handle_refused().await,
                     Some(Report::Stopped(error)) => {
                         let reason = format!("the device is gone ({error})");
                         warn!(device = self.config.name, %error, "tunnel stopped: the device is gone");
@@ -203,7 +204,7 @@ impl<'a> Driver<'a> {
                     ticks += 1;
                     self.check_activity();
                     if ticks % INTERFACE_INTERVAL == 0 {
-                        self.look_up_interface_mtu();
+                        self.look_up_interface_mtu().await;
                     }
                 }
                 () = stop.notified() => {
@@ -234,10 +235,23 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn look_up_interface_mtu(&mut self) {
-        let socket = &self.plane.sockets()[SOCKET];
+    async fn handle_refused(&mut self) {
+        if self.refused_at.is_none_or(|at| at.elapsed() > REFUSED_INTERVAL) {
+            self.refused_at = Some(Instant::now());
+            self.look_up_interface_mtu().await;
+            self.machine.handle_refused(Instant::now());
+        }
+    }
+
+    async fn look_up_interface_mtu(&mut self) {
+        let TunnelConfig {
+            local,
+            remote,
+            mark,
+            ..
+        } = self.config;
         // Without a route there is nothing to learn; sending will say so.
-        if let Ok(mtu) = socket.route_mtu(self.config.remote, self.config.mark) {
+        if let Ok(mtu) = egress_mtu(local.ip(), remote, mark).await {
             self.machine.handle_interface_mtu(Instant::now(), mtu);
         }
     }

@@ -80,28 +80,6 @@ impl UdpSocket {
         self.local
     }
 
-    /// The MTU, in bytes, of the route to `destination` as the kernel sees it now: the interface's,
-    /// or less where ICMP or the route says so.
-    ///
-    /// # Errors
-    /// The kernel's, when there is no route.
-    pub fn route_mtu(&self, destination: SocketAddr, mark: Option<u32>) -> io::Result<u16> {
-        // A socket of its own: connecting this one would shut out every other source.
-        let mut probe_from = self.local;
-        probe_from.set_port(0);
-        let probe = Self::bind(probe_from, mark)?;
-        let address = RawAddress::new(destination);
-        // SAFETY: pointer and length describe `address`, which lives through the call.
-        check(unsafe { libc::connect(probe.raw(), address.as_ptr(), address.len()) })?;
-        let (level, option) = if self.is_v4 {
-            (libc::IPPROTO_IP, libc::IP_MTU)
-        } else {
-            (libc::IPPROTO_IPV6, libc::IPV6_MTU)
-        };
-        let mtu = probe.option(level, option)?;
-        Ok(mtu.clamp(0, i32::from(u16::MAX)) as u16)
-    }
-
     fn configure(&self, mark: Option<u32>) -> io::Result<()> {
         if self.is_v4 {
             self.set(
@@ -153,22 +131,6 @@ impl UdpSocket {
         check(unsafe {
             libc::setsockopt(self.raw(), level, option, (&raw const value).cast(), len)
         })
-    }
-
-    fn option(&self, level: libc::c_int, option: libc::c_int) -> io::Result<libc::c_int> {
-        let mut value: libc::c_int = 0;
-        let mut len = size_of::<libc::c_int>() as libc::socklen_t;
-        // SAFETY: the kernel writes at most `len` bytes to `value`, which has that many.
-        check(unsafe {
-            libc::getsockopt(
-                self.raw(),
-                level,
-                option,
-                (&raw mut value).cast(),
-                &raw mut len,
-            )
-        })?;
-        Ok(value)
     }
 
     fn raw(&self) -> libc::c_int {
