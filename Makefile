@@ -67,6 +67,7 @@ lint: lint-format lint-rust lint-deny lint-python lint-stubs lint-shell ## forma
 .PHONY: lint-format
 lint-format: setup-build setup-lint
 	$(STEP) 'rustfmt' cargo fmt --all --check
+	$(STEP) 'rustfmt of the fuzz targets' cargo fmt --manifest-path $(FUZZ_DIR)/Cargo.toml --check
 	$(STEP) 'ruff format' $(BIN)/ruff format --check
 
 .PHONY: lint-rust
@@ -114,14 +115,21 @@ docs: build setup-docs ## API documentation of both halves into target/docs
 	$(STEP) 'pdoc' $(BIN)/pdoc --docformat google --output-directory target/docs/python meshvpn
 	@echo 'target/docs/rust/meshvpn_proto/index.html and target/docs/python/index.html'
 
-# The pure crate has no unsafe code, so no sanitizer is needed; without one the pinned compiler will do.
-FUZZ := target/tools/bin/cargo-fuzz fuzz
+# The pure crate has no unsafe code, so no sanitizer is needed, and the pinned compiler will do.
+# What the fuzzer finds interesting stays outside the corpus that the tests replay.
 FUZZ_DIR := rust/meshvpn-proto/fuzz
+FUZZ_OUT := $(CARGO_TARGET_DIR)/fuzz
+FUZZ_OPTIONS := --fuzz-dir $(FUZZ_DIR) --target-dir $(FUZZ_OUT)/build --sanitizer none
+CARGO_FUZZ := target/tools/bin/cargo-fuzz fuzz
 
 .PHONY: fuzz
 fuzz: setup-build setup-fuzz ## a minute of fuzzing for every parser and for split and join
-	@for target in $$($(FUZZ) list --fuzz-dir $(FUZZ_DIR)); do \
-		scripts/step "fuzz $$target" $(FUZZ) run --fuzz-dir $(FUZZ_DIR) --sanitizer none $$target -- -max_total_time=60; \
+	$(STEP) 'fuzz targets' $(CARGO_FUZZ) build $(FUZZ_OPTIONS)
+	@for target in $$($(CARGO_FUZZ) list --fuzz-dir $(FUZZ_DIR)); do \
+		mkdir -p $(FUZZ_OUT)/found/$$target; \
+		scripts/step "fuzz $$target" $(CARGO_FUZZ) run $(FUZZ_OPTIONS) $$target \
+			$(FUZZ_OUT)/found/$$target $(FUZZ_DIR)/corpus/$$target \
+			-- -max_total_time=60 -timeout=10 -rss_limit_mb=1024; \
 	done
 
 .PHONY: clean
