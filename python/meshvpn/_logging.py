@@ -13,18 +13,17 @@ import threading
 
 from meshvpn import _meshvpn
 
+_NAME = "meshvpn-log"
 _start_lock = threading.Lock()
-_thread: threading.Thread | None = None
 
 
 def start() -> None:
     """Start carrying records, if that was not done before."""
-    global _thread
     with _start_lock:
-        if _thread is None:
-            _thread = threading.Thread(target=_carry, name="meshvpn-log", daemon=True)
-            _thread.start()
-            atexit.register(_stop)
+        if not any(thread.name == _NAME for thread in threading.enumerate()):
+            thread = threading.Thread(target=_carry, name=_NAME, daemon=True)
+            thread.start()
+            atexit.register(_stop, thread)
 
 
 def _carry() -> None:
@@ -33,8 +32,7 @@ def _carry() -> None:
         logging.getLogger(name).log(level, "%s", message)
 
 
-def _stop() -> None:
+def _stop(thread: threading.Thread) -> None:
     # What is queued by now still goes out; a thread inside the interpreter's end would not.
     _meshvpn.stop_logging()
-    if _thread is not None:
-        _thread.join(timeout=1)
+    thread.join(timeout=1)

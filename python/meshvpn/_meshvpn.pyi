@@ -1,8 +1,375 @@
-from typing import Final
+from _typeshed import SupportsGetItem
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Final, SupportsFloat, SupportsIndex, final
+from typing_extensions import disjoint_base
 
-__all__ = ["__version__"]
+__all__ = ["__version__", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "aead_backends", "measure_aead", "next_log_record", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "stop_logging"]
 
 __version__: Final[str]
 """
 The version of the engine; the Python package carries the same one.
 """
+
+@disjoint_base
+class Packet:
+    """
+    An IP packet; `meshvpn.Packet` adds display.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, data: bytes, *, device: str | None = None, time_ns: SupportsIndex | None = None, direction: str | None = None, pieces: SupportsIndex | None = None) -> Packet: ...
+    @property
+    def checksum(self, /) -> str:
+        """
+        Verdict on the transport layer's checksum: "correct", "wrong", "absent" or "unverified".
+        """
+    @property
+    def data(self, /) -> bytes:
+        """
+        The packet with all headers.
+        """
+    @property
+    def defects(self, /) -> list[str]:
+        """
+        What is wrong with it, in words; empty for a sound packet.
+        """
+    @property
+    def destination(self, /) -> IPv4Address | IPv6Address | None:
+        """
+        Destination address.
+        """
+    @property
+    def destination_port(self, /) -> int | None:
+        """
+        Destination port of TCP and UDP.
+        """
+    @property
+    def device(self, /) -> str | None:
+        """
+        The device it was seen on.
+        """
+    @property
+    def direction(self, /) -> str | None:
+        """
+        "inbound" (to this host), "outbound" (from it) or None.
+        """
+    @property
+    def dont_fragment(self, /) -> bool | None:
+        """
+        IPv4's "don't fragment".
+        """
+    @property
+    def dscp(self, /) -> int | None:
+        """
+        Differentiated services code point, 0 to 63.
+        """
+    def echo_reply_data(self, /) -> bytes | None:
+        """
+        The echo reply to this packet, or None when it is no sound echo request.
+        """
+    @property
+    def ecn(self, /) -> int | None:
+        """
+        Explicit congestion notification, 0 to 3.
+        """
+    @property
+    def flow_label(self, /) -> int | None:
+        """
+        IPv6 flow label.
+        """
+    @property
+    def fragment_id(self, /) -> int | None:
+        """
+        Identification of the datagram this is a fragment of.
+        """
+    @property
+    def fragment_kind(self, /) -> str | None:
+        """
+        "first", "middle", "last" or "atomic"; None for a whole packet.
+        """
+    @property
+    def fragment_offset(self, /) -> int | None:
+        """
+        Where in its datagram the fragment belongs, in bytes.
+        """
+    @property
+    def header_checksum(self, /) -> str | None:
+        """
+        Verdict on IPv4's header checksum: "correct", "wrong" or None.
+        """
+    def hexdump(self, /) -> str:
+        """
+        The bytes as `hexdump -C` prints them.
+        """
+    @property
+    def hop_limit(self, /) -> int | None:
+        """
+        Time to live, or hop limit.
+        """
+    @property
+    def icmp_code(self, /) -> int | None:
+        """
+        Code of an ICMP or ICMPv6 message.
+        """
+    @property
+    def icmp_identifier(self, /) -> int | None:
+        """
+        Identifier of a ping.
+        """
+    @property
+    def icmp_mtu(self, /) -> int | None:
+        """
+        MTU that "fragmentation needed" or "packet too big" tells, in bytes.
+        """
+    @property
+    def icmp_name(self, /) -> str | None:
+        """
+        Name of the ICMP type, such as "Echo Request".
+        """
+    @property
+    def icmp_sequence(self, /) -> int | None:
+        """
+        Sequence number of a ping.
+        """
+    @property
+    def icmp_type(self, /) -> int | None:
+        """
+        Type of an ICMP or ICMPv6 message.
+        """
+    def layer_tuples(self, /) -> list[tuple[str, str, int, int, list[tuple[str, str, Any, str, str | None]]]]:
+        """
+        The headers as (key, name, start, stop, fields), fields as (key, label, value, text, meaning).
+        """
+    @property
+    def length(self, /) -> int:
+        """
+        Length in bytes of what the IP headers carry, the number that ping prints.
+        """
+    @property
+    def payload(self, /) -> bytes:
+        """
+        The data that the last understood header carries.
+        """
+    @property
+    def pieces(self, /) -> int | None:
+        """
+        Number of fragments it was put together from, or None.
+        """
+    @property
+    def protocol(self, /) -> int | None:
+        """
+        Number of the upper protocol.
+        """
+    @property
+    def protocol_name(self, /) -> str | None:
+        """
+        Name of the upper protocol, such as "TCP".
+        """
+    @property
+    def source(self, /) -> IPv4Address | IPv6Address | None:
+        """
+        Source address.
+        """
+    @property
+    def source_port(self, /) -> int | None:
+        """
+        Source port of TCP and UDP.
+        """
+    def summary(self, /) -> str:
+        """
+        One line: source -> destination | what it is | length of what the IP headers carry.
+        """
+    @property
+    def tcp_acknowledgment(self, /) -> int | None:
+        """
+        TCP acknowledgment number.
+        """
+    @property
+    def tcp_flags(self, /) -> set[str] | None:
+        """
+        The TCP flags that are set, such as "SYN".
+        """
+    @property
+    def tcp_sequence(self, /) -> int | None:
+        """
+        TCP sequence number.
+        """
+    @property
+    def tcp_window(self, /) -> int | None:
+        """
+        TCP window, unscaled.
+        """
+    @property
+    def time_ns(self, /) -> int | None:
+        """
+        When it was seen, in nanoseconds since 1970 UTC.
+        """
+    @property
+    def version(self, /) -> int | None:
+        """
+        4 or 6.
+        """
+
+@final
+class Reassembler:
+    """
+    Puts fragments together; `meshvpn.Reassembler` gives it packets.
+    """
+    def __new__(cls, /, *, datagrams: SupportsIndex, bytes: SupportsIndex) -> Reassembler: ...
+    def feed(self, /, data: bytes, now: SupportsFloat | SupportsIndex) -> tuple[tuple[bytes, int] | None, str | None]:
+        """
+        Takes a packet at `now` seconds on some steady clock.
+        """
+
+@final
+class Tun:
+    """
+    An open device; `meshvpn.Tun` gives it names and documentation.
+    """
+    def __new__(cls, /, name: str, *, addresses: SupportsGetItem[int, str], routes: SupportsGetItem[int, str], mtu: SupportsIndex | None, netns: str | None) -> Tun: ...
+    def close(self, /) -> None:
+        """
+        Removes the device.
+        """
+    def fileno(self, /) -> int:
+        """
+        Readable while packets wait. Raises when the device is closed.
+        """
+    @property
+    def mtu(self, /) -> int: ...
+    @property
+    def name(self, /) -> str: ...
+    def receive(self, /, timeout: SupportsFloat | SupportsIndex | None) -> bytes | None:
+        """
+        The next packet; None when there is none in time. Raises when the device is closed.
+        """
+    def send(self, /, packet: bytes) -> None:
+        """
+        Gives the kernel a packet.
+        """
+
+@final
+class Tunnel:
+    """
+    A running tunnel; `meshvpn.Tunnel` gives it names and documentation.
+    """
+    def __new__(cls, /, name: str, *, local: str, remote: str, key: bytes | None, addresses: SupportsGetItem[int, str], routes: SupportsGetItem[int, str], mtu: SupportsIndex | None, netns: str | None, mark: SupportsIndex | None, aead: str | None) -> Tunnel:
+        """
+        Starts a tunnel: sealed when a key is given, plain otherwise.
+        """
+    def close(self, /) -> None:
+        """
+        Ends the tunnel; the device is gone when it returns.
+        """
+    def fileno(self, /) -> int:
+        """
+        Readable while events wait.
+        """
+    def next_event(self, /, timeout: SupportsFloat | SupportsIndex | None) -> TunnelEvent | None:
+        """
+        The oldest event not fetched yet; None when there is none in time.
+        """
+    def snapshot(self, /) -> TunnelSnapshot: ...
+    def wait_until_up(self, /, timeout: SupportsFloat | SupportsIndex | None) -> bool:
+        """
+        Waits until the peer answers; true when it does.
+        """
+
+@final
+class TunnelEvent:
+    """
+    Something that happened to a tunnel.
+    """
+    @property
+    def at(self, /) -> float:
+        """
+        Seconds since 1970 UTC.
+        """
+    @property
+    def failure(self, /) -> str | None: ...
+    @property
+    def kind(self, /) -> str:
+        """
+        "up", "down", "session", "path_mtu" or "closed".
+        """
+    @property
+    def mtu(self, /) -> int | None: ...
+    @property
+    def path_mtu(self, /) -> int | None: ...
+
+@final
+class TunnelSnapshot:
+    """
+    What can be said of a tunnel at one moment.
+    """
+    @property
+    def aead(self, /) -> str: ...
+    @property
+    def drops(self, /) -> list[tuple[str, int]]:
+        """
+        Drop reasons and how often, those that never happened included.
+        """
+    @property
+    def failure(self, /) -> str | None: ...
+    @property
+    def mtu(self, /) -> int: ...
+    @property
+    def path_mtu(self, /) -> int: ...
+    @property
+    def phase(self, /) -> str:
+        """
+        "connecting", "up" or "closed".
+        """
+    @property
+    def received_bytes(self, /) -> int: ...
+    @property
+    def received_packets(self, /) -> int:
+        """
+        From the network to the device.
+        """
+    @property
+    def sent_bytes(self, /) -> int: ...
+    @property
+    def sent_packets(self, /) -> int:
+        """
+        From the device to the network: inner packets, their bytes.
+        """
+    @property
+    def sessions(self, /) -> int: ...
+
+def aead_backends() -> list[tuple[str, bool, str]]:
+    """
+    Every backend: its name, whether it runs here, and a sentence about that.
+    """
+
+def measure_aead(backend: str, length: SupportsIndex, operation: str, seconds: SupportsFloat | SupportsIndex) -> float:
+    """
+    Nanoseconds a packet of `length` bytes; `operation` is "seal" or "open".
+    """
+
+def next_log_record() -> tuple[int, str, str] | None:
+    """
+    The next record as (level, logger, message); None once logging is stopped. The first call makes
+    the engine log at all.
+    """
+
+def pcapng_interface(name: str) -> bytes:
+    """
+    The description of the next interface, counted from 0.
+    """
+
+def pcapng_packet(interface: SupportsIndex, time_ns: SupportsIndex, direction: str | None, data: bytes) -> bytes:
+    """
+    A packet seen on an interface.
+    """
+
+def pcapng_section_header(application: str) -> bytes:
+    """
+    The beginning of a file, which names the application that writes it.
+    """
+
+def stop_logging() -> None:
+    """
+    Makes every present and later call of `next_log_record` return None.
+    """

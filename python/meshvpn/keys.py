@@ -27,8 +27,8 @@ _LENGTH = 32
 class PresharedKey:
     """A 256-bit secret that two peers share.
 
-    Comparison takes constant time; ``repr`` and ``str`` show nothing; pickling is refused, because a
-    pickle is a copy that nobody guards.
+    Comparison takes constant time; ``repr`` and ``str`` show nothing; pickling is refused, because
+    a pickle is a copy that nobody guards.
 
     Args:
         data: the 32 bytes.
@@ -60,7 +60,7 @@ class PresharedKey:
 
     @classmethod
     def from_base64(cls, text: str) -> PresharedKey:
-        """The key from its 44 characters of base64, as ``meshvpn genpsk`` and ``wg genpsk`` print it.
+        """The key from its 44 characters of base64, as ``meshvpn genpsk`` and ``wg genpsk`` print.
 
         Raises:
             ConfigError: not base64, or not of 32 bytes. The message does not repeat the text.

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from meshvpn import _meshvpn
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshvpn import _meshvpn
 
 __all__ = ["Phase", "TunnelEvent", "TunnelStats"]
 
 Phase = Literal["connecting", "up", "closed"]
 """Where a tunnel is in its life; "connecting" also when the peer stopped to answer."""
+
+EventKind = Literal["up", "down", "session", "path_mtu", "closed"]
+"""What can happen to a tunnel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class TunnelStats:
     received_packets: int
     received_bytes: int
     drops: Mapping[str, int] = field(hash=False)
-    """How many packets were dropped for each reason; reasons that never occurred are there with 0."""
+    """How many packets were dropped for each reason; reasons that never occurred have 0."""
     failure: str | None = None
     """Why the tunnel is closed, when nobody asked for it."""
 
@@ -76,21 +81,26 @@ class TunnelStats:
 class TunnelEvent:
     """Something that happened to a tunnel.
 
-    ``kind`` is "up" (the peer answers), "down" (it does not any more), "session" (new keys: the peer
-    started anew), "path_mtu" (with ``path_mtu`` and ``mtu`` set, in bytes) or "closed" (with
+    ``kind`` is "up" (the peer answers), "down" (it does not any more), "session" (new keys: the
+    peer started anew), "path_mtu" (with ``path_mtu`` and ``mtu`` set, in bytes) or "closed" (with
     ``failure`` set when nobody asked for it).
     """
 
     at: datetime
-    kind: Literal["up", "down", "session", "path_mtu", "closed"]
+    kind: EventKind
     path_mtu: int | None = None
     mtu: int | None = None
     failure: str | None = None
 
     @classmethod
-    def _of(cls, event: dict[str, Any]) -> TunnelEvent:
-        at = datetime.fromtimestamp(event.pop("at"), tz=UTC)
-        return cls(at=at, **event)
+    def _of(cls, event: _meshvpn.TunnelEvent) -> TunnelEvent:
+        return cls(
+            at=datetime.fromtimestamp(event.at, tz=UTC),
+            kind=cast("EventKind", event.kind),
+            path_mtu=event.path_mtu,
+            mtu=event.mtu,
+            failure=event.failure,
+        )
 
 
 def _stats_from_dict(values: dict[str, Any]) -> TunnelStats:

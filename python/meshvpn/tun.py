@@ -134,7 +134,7 @@ class Tun:
 
     async def recv_async(
         self,
-        timeout: float | None = None,  # noqa: ASYNC109 (its twin has one)
+        timeout: float | None = None,
     ) -> Packet | None:
         """As :meth:`recv`, without blocking the event loop."""
         try:

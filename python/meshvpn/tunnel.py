@@ -1,18 +1,16 @@
 """Point-to-point tunnels: learning projects 2 and 3 as tools.
 
-A tunnel is a TUN device and a UDP socket, and what goes in at one end comes out at the other. Two
-framings are here:
+A tunnel is a TUN device and a UDP socket, and what goes in at one end comes out at the other.
+Two framings are here:
 
-* :meth:`Tunnel.plain`: a datagram is an IP packet. Everyone on the way can read and forge it. For
-  learning, for measuring, and inside networks that are secured otherwise.
-* :meth:`Tunnel.preshared`: sealed with ChaCha20-Poly1305, under keys that both sides derive from one
-  they share, new for every start. A changed, replayed or foreign packet is dropped and counted.
+* :meth:`Tunnel.plain`: a datagram is an IP packet. Everyone on the way can read and forge it.
+  For learning, for measuring, and inside networks that are secured otherwise.
+* :meth:`Tunnel.preshared`: sealed with ChaCha20-Poly1305, under keys that both sides derive from
+  one they share, new for every start. A changed, replayed or foreign packet is dropped and counted.
 
-What :meth:`Tunnel.preshared` does **not** give is forward secrecy (whoever learns the key opens all
-that was ever recorded) and identity (everyone who has the key is the same peer). WireGuard mode gives
-both.
-
-The asynchronous twins load asyncio when they are called: a tunnel's process has no other use for it.
+What :meth:`Tunnel.preshared` does **not** give is forward secrecy (whoever learns the key opens
+all that was ever recorded) and identity (everyone who has the key is the same peer). WireGuard
+mode gives both.
 """
 
 from __future__ import annotations
@@ -20,15 +18,26 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator
 from types import TracebackType
-from typing import Self, final
+from typing import TYPE_CHECKING, Self, final
 
 from meshvpn import _logging, _meshvpn
-from meshvpn._values import Endpoint, Interface, Network, endpoint_text, texts
+from meshvpn._values import endpoint_text, texts
 from meshvpn.errors import TunnelClosedError
 from meshvpn.keys import PresharedKey
-from meshvpn.stats import Phase, TunnelEvent, TunnelStats
+from meshvpn.stats import TunnelEvent, TunnelStats
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterator, Iterable, Iterator
+    from types import TracebackType
+
+    from meshvpn._values import Endpoint, Interface, Network
+    from meshvpn.stats import Phase
 
 __all__ = ["Tunnel"]
+
+_PATIENCE = 0.2
+"""Seconds after which an asynchronous wait looks whether it was cancelled."""
 
 
 @final
@@ -47,7 +56,8 @@ class Tunnel:
 
     Args:
         name: the device's name, up to 15 characters.
-        local: the local UDP endpoint; its address must be one of this host's, or ``0.0.0.0`` or ``::``.
+        local: the local UDP endpoint; its address must be one of this host's, or ``0.0.0.0``
+            or ``::``.
         remote: the peer's UDP endpoint, of the same IP version.
         address: the device's addresses with prefix lengths, one or several.
         route: networks to route through the device, one or several.
@@ -64,6 +74,9 @@ class Tunnel:
     """
 
     __slots__ = ("_handle", "_name", "_netns")
+    _handle: _meshvpn.Tunnel
+    _name: str
+    _netns: str | None
 
     def __init__(self, *_args: object, **_kwargs: object) -> None:
         raise TypeError("use Tunnel.plain(...) or Tunnel.preshared(...)")
@@ -82,7 +95,18 @@ class Tunnel:
         mark: int | None = None,
     ) -> Tunnel:
         """Start a tunnel without encryption: a datagram is an IP packet."""
-        return cls._start(name, local, remote, None, address, route, mtu, netns, mark, None)
+        return cls._start(
+            name,
+            local=local,
+            remote=remote,
+            key=None,
+            address=address,
+            route=route,
+            mtu=mtu,
+            netns=netns,
+            mark=mark,
+            aead=None,
+        )
 
     @classmethod
     def preshared(
@@ -103,18 +127,28 @@ class Tunnel:
 
         Args:
             key: the shared key, or the path of the file that holds it.
-            aead: the AEAD implementation, ``"aws-lc"``, ``"ipsec-mb"`` or ``"portable"``; by default
-                the fastest one on this machine.
+            aead: the AEAD implementation, ``"aws-lc"``, ``"ipsec-mb"`` or ``"portable"``; by
+                default the fastest one on this machine.
         """
         secret = key if isinstance(key, PresharedKey) else PresharedKey.from_file(key)
         return cls._start(
-            name, local, remote, bytes(secret), address, route, mtu, netns, mark, aead
+            name,
+            local=local,
+            remote=remote,
+            key=bytes(secret),
+            address=address,
+            route=route,
+            mtu=mtu,
+            netns=netns,
+            mark=mark,
+            aead=aead,
         )
 
     @classmethod
     def _start(
         cls,
         name: str,
+        *,
         local: Endpoint,
         remote: Endpoint,
         key: bytes | None,
@@ -212,17 +246,16 @@ class Tunnel:
         """
         self._handle.close()
 
-    # --- asyncio -----------------------------------------------------------------------------------
+    # --- asyncio ---------------------------------------------------------------------------
 
     async def wait_ready_async(self, timeout: float | None = None) -> None:
         """As :meth:`wait_ready`, without blocking the event loop."""
         import asyncio  # noqa: PLC0415 (see the module's story)
 
         async with asyncio.timeout(timeout):
-            while self.phase == "connecting":
-                await asyncio.sleep(0.01)
-        if self.phase == "closed":
-            raise self._closed()
+            while not await asyncio.to_thread(self._handle.wait_until_up, _PATIENCE):
+                if self.phase == "closed":
+                    raise self._closed()
 
     async def events_async(self) -> AsyncIterator[TunnelEvent]:
         """As :meth:`events`, for ``async for``."""
@@ -273,7 +306,9 @@ class Tunnel:
 
     def _closed(self) -> TunnelClosedError:
         failure = self.stats().failure
-        return TunnelClosedError(f"{self._name}: the tunnel is closed" + (f": {failure}" if failure else ""))
+        return TunnelClosedError(
+            f"{self._name}: the tunnel is closed" + (f": {failure}" if failure else "")
+        )
 
 
 async def _until_readable(descriptor: int) -> None:

@@ -45,7 +45,10 @@ pub(crate) fn measure_aead(
         return Err(config_error(&message, "give at most 65535"));
     }
     let duration = Duration::try_from_secs_f64(seconds).map_err(|error| {
-        config_error(&format!("seconds: {seconds}: {error}"), "give a positive number")
+        config_error(
+            &format!("seconds: {seconds}: {error}"),
+            "give a positive number",
+        )
     })?;
     py.detach(|| aead::measure(parsed, length, direction, duration))
         .map_err(|error| config_error(&error.to_string(), "see aead_backends()"))

@@ -51,7 +51,10 @@ fn cidr(field: &str, text: &str) -> PyResult<Cidr> {
             Some(prefix) => prefix.parse().ok().filter(|len| *len <= bits)?,
             None => bits,
         };
-        Some(Cidr { address, prefix_len })
+        Some(Cidr {
+            address,
+            prefix_len,
+        })
     };
     parsed().ok_or_else(|| {
         config_error(
@@ -67,6 +70,8 @@ fn has_host_bits(cidr: &Cidr) -> bool {
         IpAddr::V6(address) => (u128::from(address), 128),
     };
     let host_bits = width - u32::from(cidr.prefix_len);
-    let mask = 1u128.checked_shl(host_bits).map_or(u128::MAX, |one| one - 1);
+    let mask = 1u128
+        .checked_shl(host_bits)
+        .map_or(u128::MAX, |one| one - 1);
     bits & mask != 0
 }

@@ -41,9 +41,10 @@ pub(crate) fn tunnel_error(error: &TunnelError) -> PyErr {
     match error {
         TunnelError::Config { .. } => ConfigError::new_err(message),
         TunnelError::Netns { .. } => no_namespace(&message),
-        TunnelError::Aead(_) => {
-            config_error(&message, "leave `aead` out to take the fastest one that is here")
-        }
+        TunnelError::Aead(_) => config_error(
+            &message,
+            "leave `aead` out to take the fastest one that is here",
+        ),
         TunnelError::Device(error) => open_error(error),
         TunnelError::Netlink(error) => netlink_error(error),
         TunnelError::Bind { .. } => Python::attach(|py| {
@@ -58,7 +59,8 @@ pub(crate) fn tunnel_error(error: &TunnelError) -> PyErr {
             with_hint(py, &py.get_type::<NetworkError>(), &message, hint)
         }),
         TunnelError::Unreachable { .. } => Python::attach(|py| {
-            let hint = "check `remote`, and the routes in the tunnel's namespace: ip route get ADDRESS";
+            let hint =
+                "check `remote`, and the routes in the tunnel's namespace: ip route get ADDRESS";
             with_hint(py, &py.get_type::<NetworkError>(), &message, hint)
         }),
         _ => DeviceError::new_err(message),
@@ -79,7 +81,9 @@ pub(crate) fn monitor_error(error: &MonitorError) -> PyErr {
 
 fn open_error(error: &OpenError) -> PyErr {
     let message = error.to_string();
-    let OpenError::Kernel { source, .. } = error else { return ConfigError::new_err(message) };
+    let OpenError::Kernel { source, .. } = error else {
+        return ConfigError::new_err(message);
+    };
     let hint = match source.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => return denied(&message),
         Some(libc::EBUSY) => "a device of that name is in use: choose another name",
@@ -104,12 +108,20 @@ fn netlink_error(error: &NetlinkError) -> PyErr {
 }
 
 fn no_namespace(message: &str) -> PyErr {
-    config_error(message, "list the namespaces with: ip netns; make one with: ip netns add NAME")
+    config_error(
+        message,
+        "list the namespaces with: ip netns; make one with: ip netns add NAME",
+    )
 }
 
 fn denied(message: &str) -> PyErr {
     Python::attach(|py| {
-        with_hint(py, &py.get_type::<PermissionDeniedError>(), message, NEEDS_NET_ADMIN)
+        with_hint(
+            py,
+            &py.get_type::<PermissionDeniedError>(),
+            message,
+            NEEDS_NET_ADMIN,
+        )
     })
 }
 

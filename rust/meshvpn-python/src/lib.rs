@@ -40,7 +40,7 @@ mod _meshvpn {
     #[pymodule_export]
     use crate::tun::Tun;
     #[pymodule_export]
-    use crate::tunnel::{Tunnel, TunnelSnapshot};
+    use crate::tunnel::{Tunnel, TunnelEvent, TunnelSnapshot};
 
     /// The version of the engine; the Python package carries the same one.
     #[pymodule_export]

@@ -19,8 +19,11 @@ use crate::wait::wait_for;
 /// Records kept for Python; a tunnel logs a few a minute.
 const MAX_RECORDS: usize = 1024;
 
-static QUEUE: Queue =
-    Queue { inner: Mutex::new(Inner::new()), changed: Condvar::new(), subscribed: Once::new() };
+static QUEUE: Queue = Queue {
+    inner: Mutex::new(Inner::new()),
+    changed: Condvar::new(),
+    subscribed: Once::new(),
+};
 
 struct Queue {
     inner: Mutex<Inner>,
@@ -58,7 +61,11 @@ pub(crate) fn stop_logging() {
 
 impl Inner {
     const fn new() -> Self {
-        Self { records: VecDeque::new(), lost: 0, is_stopped: false }
+        Self {
+            records: VecDeque::new(),
+            lost: 0,
+            is_stopped: false,
+        }
     }
 }
 
@@ -113,8 +120,17 @@ impl Subscriber for ToQueue {
             _ => 10,
         };
         // meshvpn_engine::tunnel::driver logs as meshvpn.tunnel.
-        let module = event.metadata().target().split("::").nth(1).unwrap_or("engine");
-        QUEUE.push((level, format!("meshvpn.{module}"), text.message + &text.fields));
+        let module = event
+            .metadata()
+            .target()
+            .split("::")
+            .nth(1)
+            .unwrap_or("engine");
+        QUEUE.push((
+            level,
+            format!("meshvpn.{module}"),
+            text.message + &text.fields,
+        ));
     }
 
     fn new_span(&self, _attributes: &Attributes<'_>) -> Id {

@@ -42,10 +42,15 @@ impl Tun {
             mtu,
             netns,
         };
-        let monitor =
-            py.detach(|| Monitor::open(config)).map_err(|error| monitor_error(&error))?;
+        let monitor = py
+            .detach(|| Monitor::open(config))
+            .map_err(|error| monitor_error(&error))?;
         let (name, mtu) = (monitor.name().to_owned(), monitor.mtu());
-        Ok(Self { monitor: Mutex::new(Some(Arc::new(monitor))), name, mtu })
+        Ok(Self {
+            monitor: Mutex::new(Some(Arc::new(monitor))),
+            name,
+            mtu,
+        })
     }
 
     /// The next packet; None when there is none in time. Raises when the device is closed.
@@ -75,7 +80,10 @@ impl Tun {
         let monitor = self.open_monitor()?;
         py.detach(|| monitor.send(packet)).map_err(|error| {
             let len = packet.len();
-            device_error(&format!("{} does not take this packet of {len} bytes", self.name), &error)
+            device_error(
+                &format!("{} does not take this packet of {len} bytes", self.name),
+                &error,
+            )
         })
     }
 

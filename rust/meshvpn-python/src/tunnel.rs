@@ -8,7 +8,6 @@ use meshvpn_proto::forward::{DropReason, Tally};
 use meshvpn_proto::keys::PresharedKey;
 use meshvpn_proto::tunnel::Framing;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use zeroize::Zeroizing;
 
 use crate::config::{interfaces, networks, socket_address};
@@ -39,12 +38,27 @@ pub(crate) struct TunnelSnapshot {
     drops: Vec<(&'static str, u64)>,
 }
 
+/// Something that happened to a tunnel.
+#[pyclass(frozen, get_all, module = "meshvpn._meshvpn")]
+pub(crate) struct TunnelEvent {
+    /// Seconds since 1970 UTC.
+    at: f64,
+    /// "up", "down", "session", "path_mtu" or "closed".
+    kind: &'static str,
+    path_mtu: Option<u16>,
+    mtu: Option<u16>,
+    failure: Option<String>,
+}
+
 #[pymethods]
 impl Tunnel {
     /// Starts a tunnel: sealed when a key is given, plain otherwise.
     #[new]
     #[pyo3(signature = (name, *, local, remote, key, addresses, routes, mtu, netns, mark, aead))]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments, with names at the only call")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments, with names at the only call"
+    )]
     fn new(
         py: Python<'_>,
         name: String,
@@ -61,13 +75,12 @@ impl Tunnel {
         let framing = match key {
             None => Framing::Plain,
             Some(key) => {
-                let bytes: Zeroizing<[u8; 32]> =
-                    Zeroizing::new(key.try_into().map_err(|_| {
-                        config_error(
-                            &format!("key: {} bytes instead of 32", key.len()),
-                            "make one with: meshvpn genpsk",
-                        )
-                    })?);
+                let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(key.try_into().map_err(|_| {
+                    config_error(
+                        &format!("key: {} bytes instead of 32", key.len()),
+                        "make one with: meshvpn genpsk",
+                    )
+                })?);
                 Framing::Preshared(PresharedKey::new(*bytes))
             }
         };
@@ -89,14 +102,19 @@ impl Tunnel {
             mark,
             aead,
         };
-        py.detach(|| engine::Tunnel::start(config)).map(Self).map_err(|error| tunnel_error(&error))
+        py.detach(|| engine::Tunnel::start(config))
+            .map(Self)
+            .map_err(|error| tunnel_error(&error))
     }
 
     fn snapshot(&self) -> TunnelSnapshot {
         let state = self.0.status().snapshot();
         let counters = self.0.counters();
-        let (tx, rx, control) =
-            (counters.tx.tally(), counters.rx.tally(), counters.control.tally());
+        let (tx, rx, control) = (
+            counters.tx.tally(),
+            counters.rx.tally(),
+            counters.control.tally(),
+        );
         TunnelSnapshot {
             phase: match state.phase {
                 Phase::Connecting => "connecting",
@@ -127,19 +145,19 @@ impl Tunnel {
         Ok(done.unwrap_or(false))
     }
 
-    /// The oldest event not fetched yet, as a dictionary; None when there is none in time.
+    /// The oldest event not fetched yet; None when there is none in time.
     #[pyo3(signature = (timeout))]
-    fn next_event<'py>(
-        &self,
-        py: Python<'py>,
-        timeout: Option<f64>,
-    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+    fn next_event(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<TunnelEvent>> {
         let event = wait_for(py, timeout, |wait| {
             let event = self.0.status().next_event(wait);
             let is_closed = || self.0.status().snapshot().phase == Phase::Closed;
-            if event.is_none() && !is_closed() { None } else { Some(event) }
+            if event.is_none() && !is_closed() {
+                None
+            } else {
+                Some(event)
+            }
         })?;
-        event.flatten().map(|event| event_to_dict(py, &event)).transpose()
+        Ok(event.flatten().map(TunnelEvent::from))
     }
 
     /// Readable while events wait.
@@ -155,27 +173,35 @@ impl Tunnel {
 
 fn drops(tallies: &[Tally]) -> Vec<(&'static str, u64)> {
     let count = |reason| tallies.iter().map(|tally| tally.dropped(reason)).sum();
-    DropReason::ALL.iter().map(|reason| (reason.name(), count(*reason))).collect()
+    DropReason::ALL
+        .iter()
+        .map(|reason| (reason.name(), count(*reason)))
+        .collect()
 }
 
-fn event_to_dict<'py>(py: Python<'py>, event: &engine::Event) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    let at = event.at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    dict.set_item("at", at.as_secs_f64())?;
-    let kind = match &event.kind {
-        EventKind::Up => "up",
-        EventKind::Down => "down",
-        EventKind::Session => "session",
-        EventKind::PathMtu { path_mtu, mtu } => {
-            dict.set_item("path_mtu", path_mtu)?;
-            dict.set_item("mtu", mtu)?;
-            "path_mtu"
-        }
-        EventKind::Closed(failure) => {
-            dict.set_item("failure", failure)?;
-            "closed"
-        }
-    };
-    dict.set_item("kind", kind)?;
-    Ok(dict)
+impl From<engine::Event> for TunnelEvent {
+    fn from(event: engine::Event) -> Self {
+        let since_1970 = event.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut shown = Self {
+            at: since_1970.as_secs_f64(),
+            kind: "",
+            path_mtu: None,
+            mtu: None,
+            failure: None,
+        };
+        shown.kind = match event.kind {
+            EventKind::Up => "up",
+            EventKind::Down => "down",
+            EventKind::Session => "session",
+            EventKind::PathMtu { path_mtu, mtu } => {
+                (shown.path_mtu, shown.mtu) = (Some(path_mtu), Some(mtu));
+                "path_mtu"
+            }
+            EventKind::Closed(failure) => {
+                shown.failure = failure;
+                "closed"
+            }
+        };
+        shown
+    }
 }
