@@ -15,9 +15,6 @@ mode gives both.
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Iterable, Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Self, final
 
 from meshvpn import _logging, _meshvpn
