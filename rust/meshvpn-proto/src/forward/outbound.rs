@@ -288,7 +288,7 @@ impl Outbound {
         largest: usize,
     ) -> Result<(), DropReason> {
         self.check_length(packet.len(), view, target, largest)?;
-        let single = SinglePacket::parse(header, packet)?;
+        let single = SinglePacket::parse(header, packet, view)?;
         let counter = self.reserve(target, 1)?;
         single.write(self.stage(packet.len(), target, counter, largest));
         Ok(())

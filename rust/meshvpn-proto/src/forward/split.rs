@@ -182,14 +182,15 @@ pub struct SinglePacket<'a> {
 }
 
 impl<'a> SinglePacket<'a> {
-    /// Checks that the checksum to complete lies inside the packet.
+    /// Checks that the checksum to complete lies inside the packet, behind its IP header.
     ///
     /// # Errors
     /// [`DropReason::Malformed`] when it does not.
-    pub fn parse(header: &Header, packet: &'a [u8]) -> Result<Self, DropReason> {
+    pub fn parse(header: &Header, packet: &'a [u8], view: &IpView) -> Result<Self, DropReason> {
         let start = usize::from(header.csum_start);
         let field = start + usize::from(header.csum_offset);
-        if header.needs_csum && field + 2 > packet.len() {
+        let is_inside = start >= view.header_len && field + 2 <= packet.len();
+        if header.needs_csum && !is_inside {
             return Err(DropReason::Malformed);
         }
         Ok(Self {

@@ -97,6 +97,7 @@ fn frames_from_the_tun() {
             "a TCP header of 16 bytes",
             changed(&super_frame, 10 + 32, 0x40),
         ),
+        ("a checksum inside the IP header", changed(&single, 6, 8)),
         ("a checksum beyond the end", changed(&single, 7, 0xff)),
         ("a checksum field beyond the end", changed(&single, 9, 0xff)),
         ("shorter than the frame", [&super_frame[..], &[0]].concat()),

@@ -11,6 +11,7 @@ mod drop_reasons;
 mod hostile_input;
 mod join_keeps_order;
 mod pipe;
+mod seeds;
 mod send_runs;
 mod split_then_join;
 mod too_big;

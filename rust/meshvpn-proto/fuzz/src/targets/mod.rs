@@ -4,17 +4,25 @@
 //! its `[[bin]]`, and seeds in `corpus/<name>/`. A test of meshvpn-proto, which compiles this
 //! file too, says what is missing and replays the corpora.
 
+mod forward;
 mod packet;
+mod tunnel;
 
 /// What is done with the bytes of one try.
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("data_message", tunnel::data_message),
+    ("hello", tunnel::hello),
+    ("inbound_datagram", forward::inbound_datagram),
+    ("outbound_frame", forward::outbound_frame),
     ("packet_parse", packet::parse),
     ("packet_reassemble", packet::reassemble),
     ("packet_too_big", packet::too_big),
     ("pcapng", packet::pcapng),
+    ("probe", tunnel::probe),
+    ("split_join", forward::split_join),
 ];
 
 /// Runs the target `name` on `data`.

@@ -124,6 +124,6 @@ pub fn pcapng(mut data: &[u8]) {
     clippy::disallowed_methods,
     reason = "nothing but differences from it are used"
 )]
-fn start() -> Instant {
+pub(super) fn start() -> Instant {
     Instant::now()
 }
