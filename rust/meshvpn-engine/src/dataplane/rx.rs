@@ -1,6 +1,6 @@
 //! The receiving thread: network → forwarder → TUN.
 
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 
 use arrayvec::ArrayVec;
@@ -39,29 +39,40 @@ impl<P: Peers> Thread<'_, P> {
         while !self.shared.is_stopping() {
             ready.clear();
             waiter.wait(None, |position| ready.push(position))?;
-            for position in &ready {
-                self.drain(*position)?;
+            // As in the sending thread: give way before going to sleep.
+            while self.drain_all(&ready)? {
+                std::thread::yield_now();
             }
         }
         Ok(())
     }
 
-    /// Forwards what waits at one socket, a batch at a time, until there is nothing left.
-    fn drain(&mut self, socket: usize) -> io::Result<()> {
+    fn drain_all(&mut self, sockets: &[usize]) -> io::Result<bool> {
+        let mut had_any = false;
+        for socket in sockets {
+            had_any |= self.drain(*socket)?;
+        }
+        Ok(had_any)
+    }
+
+    /// Forwards what waits at one socket, a batch at a time, until there is nothing left; returns
+    /// whether there was anything.
+    fn drain(&mut self, socket: usize) -> io::Result<bool> {
         let Some(source) = self.shared.sockets.get(socket) else {
-            return Ok(());
+            return Ok(false);
         };
+        let mut had_any = false;
         let mut may_have_more = true;
         while may_have_more && !self.shared.is_stopping() {
             may_have_more = match self.receiver.receive(source, socket) {
                 Ok(is_full) => is_full,
-                // Anything else is an ICMP error that came back, and not this thread's business.
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(_) => return Ok(()),
+                // Nothing waits; or an ICMP error came back, which is not this thread's business.
+                Err(_) => return Ok(had_any),
             };
+            had_any = true;
             self.forward()?;
         }
-        Ok(())
+        Ok(had_any)
     }
 
     /// Forwards what was received, about 64 KB at a time: what is opened is written while it is still

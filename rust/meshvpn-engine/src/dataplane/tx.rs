@@ -19,7 +19,11 @@ pub(super) fn run<P: Peers>(shared: &Shared<P>, mut outbound: Outbound) {
     let result = Waiter::new(&[shared.queue.as_fd(), shared.waker.as_fd()]).and_then(|waiter| {
         while !shared.is_stopping() {
             waiter.wait(None, |_| {})?;
-            drain(shared, &mut outbound)?;
+            // Giving way for a moment costs less than sleeping and being woken, and then there is
+            // more to take at once. Sleep when that brought nothing.
+            while drain(shared, &mut outbound)? {
+                std::thread::yield_now();
+            }
         }
         Ok(())
     });
@@ -28,14 +32,19 @@ pub(super) fn run<P: Peers>(shared: &Shared<P>, mut outbound: Outbound) {
     }
 }
 
-/// Forwards what waits at the TUN, a batch at a time, until there is nothing left.
-fn drain<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) -> std::io::Result<()> {
+/// Forwards what waits at the TUN, a batch at a time, until there is nothing left; returns whether
+/// there was anything.
+fn drain<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) -> std::io::Result<bool> {
     let peers = &*shared.peers;
     let mut is_dry = false;
+    let mut had_any = false;
     while !is_dry && !shared.is_stopping() {
         while !is_dry && !outbound.is_full() {
             match shared.queue.read(outbound.frame_buffer()) {
-                Ok(len) => outbound.push(len, peers),
+                Ok(len) => {
+                    outbound.push(len, peers);
+                    had_any = true;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => is_dry = true,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -50,7 +59,7 @@ fn drain<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) -> std::io::Resu
         outbound.clear(peers);
         shared.counters.tx.add(&outbound.take_tally());
     }
-    Ok(())
+    Ok(had_any)
 }
 
 fn send<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) {
