@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
+use super::arrival::{Arrival, Control, keep};
 use super::join::Joiner;
 use super::peers::{Claim, Peers};
 use super::view::IpView;
@@ -23,40 +24,8 @@ use super::{DropReason, Tally};
 use crate::session::aead::{Aead, MAX_BATCH, Open, TAG_LEN};
 use crate::session::transport::{DataMessage, SealedSession};
 
-/// Control messages kept from one batch; their senders repeat what is lost.
-const MAX_CONTROL: usize = 64;
-/// Longest control message: a path MTU probe fills a jumbo frame.
-const MAX_CONTROL_LEN: usize = 9216;
 /// Room before each opened packet: its virtio header, rounded up so that packets stay aligned.
 const HEADROOM: usize = 16;
-
-/// A buffer as received: one datagram, or a run of equal ones that the kernel put together.
-#[derive(Debug, Clone, Copy)]
-pub struct Arrival<'a> {
-    /// The datagrams, one after the other.
-    pub bytes: &'a [u8],
-    /// Length of each but perhaps the last.
-    pub segment_size: usize,
-    /// Who sent them.
-    pub source: SocketAddr,
-    /// Which of the engine's sockets received them.
-    pub socket: usize,
-    /// The buffer was too short for what arrived.
-    pub is_truncated: bool,
-}
-
-/// Something that the forwarder does not handle itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Control {
-    /// The peer whose session it came through; `None` for a bare datagram that proves nothing.
-    pub slot: Option<usize>,
-    /// The opened plaintext, or the bare datagram.
-    pub message: Vec<u8>,
-    /// Who sent it.
-    pub source: SocketAddr,
-    /// Which of the engine's sockets received it.
-    pub socket: usize,
-}
 
 /// The inbound half of a forwarder, with its buffers. One thread owns it.
 pub struct Inbound {
@@ -65,6 +34,8 @@ pub struct Inbound {
     opened_len: usize,
     joiner: Joiner,
     sessions: Vec<KnownSession>,
+    /// Slots that this batch has packets from, and how many.
+    received: Vec<(usize, u64)>,
     control: Vec<Control>,
     tally: Tally,
 }
@@ -74,7 +45,6 @@ struct KnownSession {
     index: u32,
     slot: usize,
     session: Arc<SealedSession>,
-    packets: u64,
 }
 
 /// A data message on its way through one AEAD call.
@@ -97,6 +67,7 @@ impl Inbound {
             opened_len: 0,
             joiner: Joiner::default(),
             sessions: Vec::with_capacity(8),
+            received: Vec::with_capacity(8),
             control: Vec::new(),
             tally: Tally::default(),
         }
@@ -137,8 +108,9 @@ impl Inbound {
         }
         self.open(&mut pending, peers);
         self.joiner.finish(&mut self.opened);
-        for known in self.sessions.drain(..) {
-            peers.slot(known.slot).count(0, known.packets);
+        self.sessions.clear();
+        for (slot, packets) in self.received.drain(..) {
+            peers.slot(slot).count(0, packets);
         }
     }
 
@@ -193,7 +165,6 @@ impl Inbound {
                     index,
                     slot,
                     session,
-                    packets: 0,
                 });
                 Ok(Some(self.pending(
                     message,
@@ -291,9 +262,8 @@ impl Inbound {
 
     /// Passes on an authentic packet: to the TUN, to the driver, or, when it is empty, to nobody.
     fn deliver(&mut self, message: &Pending<'_>, peers: &impl Peers) -> Result<(), DropReason> {
-        let known = &mut self.sessions[message.known];
-        known.packets += 1;
-        let slot = known.slot;
+        let slot = self.sessions[message.known].slot;
+        self.count_received(slot);
         let plaintext = &self.opened[message.opened.clone()];
         match plaintext.first().map(|byte| byte >> 4) {
             None => Ok(()),
@@ -318,7 +288,7 @@ impl Inbound {
         arrival: &Arrival<'_>,
         peers: &impl Peers,
     ) -> Result<(), DropReason> {
-        peers.slot(slot).count(0, 1);
+        self.count_received(slot);
         if !matches!(packet.first().map(|byte| byte >> 4), Some(4 | 6)) {
             let Arrival { source, socket, .. } = *arrival;
             return keep(&mut self.control, Some(slot), packet, source, socket);
@@ -327,6 +297,13 @@ impl Inbound {
         let range = self.make_room(view.total_len);
         self.opened[range.clone()].copy_from_slice(&packet[..view.total_len]);
         self.push_packet(range.start, &view, slot, peers)
+    }
+
+    fn count_received(&mut self, slot: usize) {
+        match self.received.iter_mut().rfind(|(known, _)| *known == slot) {
+            Some((_, packets)) => *packets += 1,
+            None => self.received.push((slot, 1)),
+        }
     }
 
     fn push_packet(
@@ -343,26 +320,6 @@ impl Inbound {
         self.joiner.push(&self.opened, range, view);
         Ok(())
     }
-}
-
-/// Keeps a message for the driver, unless it is too long or there are too many.
-fn keep(
-    control: &mut Vec<Control>,
-    slot: Option<usize>,
-    message: &[u8],
-    source: SocketAddr,
-    socket: usize,
-) -> Result<(), DropReason> {
-    if control.len() == MAX_CONTROL || message.len() > MAX_CONTROL_LEN {
-        return Err(DropReason::ControlOverflow);
-    }
-    control.push(Control {
-        slot,
-        message: message.to_vec(),
-        source,
-        socket,
-    });
-    Ok(())
 }
 
 impl core::fmt::Debug for Inbound {

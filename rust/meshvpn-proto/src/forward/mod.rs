@@ -6,7 +6,7 @@
 //! | find the peer, judge the packet | [`peers`] |
 //! | cut super-packets into segments, complete checksums | [`split`], [`checksum`] |
 //! | seal, and put equal datagrams together for one send | [`outbound`], [`send`] |
-//! | open, refuse replays, judge | [`inbound`] |
+//! | open, refuse replays, judge | [`inbound`], [`arrival`] |
 //! | put segments together for one write | [`join`], `flow` |
 //! | count what was dropped, and why | [`drops`] |
 //!
@@ -14,6 +14,7 @@
 //! through [`Slot`]s, never with a lock per packet. The engine puts a TUN and UDP sockets around
 //! them, the tests and the simulator put buffers there; the code between is the same.
 
+pub mod arrival;
 pub mod checksum;
 pub mod drops;
 mod flow;
@@ -26,8 +27,9 @@ pub mod split;
 pub mod view;
 pub mod virtio;
 
+pub use arrival::{Arrival, Control};
 pub use drops::{DropReason, Tally};
-pub use inbound::{Arrival, Control, Inbound};
+pub use inbound::Inbound;
 pub use outbound::Outbound;
 pub use peers::{Claim, Path, Peers, Slot};
 pub use send::Transmit;

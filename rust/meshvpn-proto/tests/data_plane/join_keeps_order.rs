@@ -68,7 +68,7 @@ fn orders(packets: &[Vec<u8>]) -> BTreeMap<(Hosts, Kind), Vec<Vec<u8>>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn no_packet_is_lost_changed_or_overtaken(

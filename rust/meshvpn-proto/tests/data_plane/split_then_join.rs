@@ -119,7 +119,7 @@ fn round_trip(framing: Framing, inner: &Inner, gso_size: u16) -> Result<(), Test
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn any_super_packet_survives_a_plain_tunnel((inner, gso_size) in any_case()) {

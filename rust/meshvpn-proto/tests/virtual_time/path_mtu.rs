@@ -18,7 +18,7 @@ fn found(path: &mut NarrowPath) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn any_width_is_found_to_the_byte(

@@ -1,0 +1,58 @@
+//! What comes from the network, and what of it the forwarder does not handle itself.
+
+use core::net::SocketAddr;
+
+use super::DropReason;
+
+/// Control messages kept from one batch; their senders repeat what is lost.
+const MAX_CONTROL: usize = 64;
+/// Longest control message: a path MTU probe fills a jumbo frame.
+const MAX_CONTROL_LEN: usize = 9216;
+
+/// A buffer as received: one datagram, or a run of equal ones that the kernel put together.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// The datagrams, one after the other.
+    pub bytes: &'a [u8],
+    /// Length of each but perhaps the last.
+    pub segment_size: usize,
+    /// Who sent them.
+    pub source: SocketAddr,
+    /// Which of the engine's sockets received them.
+    pub socket: usize,
+    /// The buffer was too short for what arrived.
+    pub is_truncated: bool,
+}
+
+/// Something that the forwarder does not handle itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// The peer whose session it came through; `None` for a bare datagram that proves nothing.
+    pub slot: Option<usize>,
+    /// The opened plaintext, or the bare datagram.
+    pub message: Vec<u8>,
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Which of the engine's sockets received it.
+    pub socket: usize,
+}
+
+/// Keeps a message for the driver, unless it is too long or there are too many.
+pub(super) fn keep(
+    control: &mut Vec<Control>,
+    slot: Option<usize>,
+    message: &[u8],
+    source: SocketAddr,
+    socket: usize,
+) -> Result<(), DropReason> {
+    if control.len() == MAX_CONTROL || message.len() > MAX_CONTROL_LEN {
+        return Err(DropReason::ControlOverflow);
+    }
+    control.push(Control {
+        slot,
+        message: message.to_vec(),
+        source,
+        socket,
+    });
+    Ok(())
+}
