@@ -67,8 +67,14 @@ _MODULES = {
 """Where each public name is; those that are not here are in ``errors``."""
 
 
+_SUBMODULES = {"bench", "capture", "errors", "keys", "lab", "packet", "stats", "tun", "tunnel"}
+"""Modules that need no import statement of their own."""
+
+
 def __getattr__(name: str) -> Any:
     """Load what is asked for (PEP 562)."""
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f"{__name__}.{_MODULES.get(name, 'errors')}")

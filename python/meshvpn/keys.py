@@ -27,7 +27,8 @@ _LENGTH = 32
 class PresharedKey:
     """A 256-bit secret that two peers share.
 
-    Comparison takes constant time; ``repr`` and ``str`` show nothing; pickling is refused, because
+    Python cannot wipe its copy of the bytes: the engine wipes its own, and the keys derived from
+    it. Comparison takes constant time; ``repr`` and ``str`` show nothing; pickling is refused, because
     a pickle is a copy that nobody guards.
 
     Args:
@@ -80,12 +81,18 @@ class PresharedKey:
 
         Raises:
             ConfigError: the file is missing or holds no key.
-            PermissionDeniedError: the file may not be read, or others can read it.
+            PermissionDeniedError: the file may not be read, or others own it or can read it.
         """
         path = Path(path)
         try:
             with path.open("rb") as file:
-                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                status = os.fstat(file.fileno())
+                mode = stat.S_IMODE(status.st_mode)
+                if status.st_uid not in _trusted_owners():
+                    raise PermissionDeniedError(
+                        f"key file {path}: belongs to another user (uid {status.st_uid})",
+                        hint=f"chown {os.geteuid()} {path}",
+                    )
                 if mode & 0o077:
                     raise PermissionDeniedError(
                         f"key file {path}: others can read or change it (mode {mode:04o})",
@@ -150,3 +157,9 @@ class PresharedKey:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PresharedKey:
         return self
+
+
+def _trusted_owners() -> set[int]:
+    """Who may own a key file: this user, root, and whoever called sudo."""
+    caller = os.environ.get("SUDO_UID", "")
+    return {os.geteuid(), 0} | ({int(caller)} if caller.isdecimal() else set())

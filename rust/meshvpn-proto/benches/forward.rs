@@ -10,7 +10,7 @@ use meshvpn_proto::forward::checksum::Sum;
 use meshvpn_proto::forward::join::Joiner;
 use meshvpn_proto::forward::split::SuperPacket;
 use meshvpn_proto::forward::virtio::{self, Gso, Header};
-use meshvpn_proto::forward::{Arrival, Inbound, IpView, Outbound, Path};
+use meshvpn_proto::forward::{Arrival, Inbound, IpView, Joins, Outbound, Path};
 use meshvpn_proto::session::aead::{Aead, Key, Open, Seal, TAG_LEN};
 use meshvpn_proto::session::replay::ReplayWindow;
 use meshvpn_proto::session::transport::{DATA, HEADER_LEN, OVERHEAD, SealedSession};
@@ -117,7 +117,7 @@ fn split_and_join(criterion: &mut Criterion) {
         .iter()
         .flat_map(|packet| [&before[..], packet].concat())
         .collect();
-    let mut joiner = Joiner::default();
+    let mut joiner = Joiner::new(Joins::ALL);
     group.bench_function("join 45", |b| {
         b.iter(|| {
             // Joining completes the first packet's headers in place.
@@ -184,7 +184,7 @@ fn outbound(bencher: &mut Bencher<'_>, is_sealed: bool, frame: &[u8]) {
 
 fn inbound(bencher: &mut Bencher<'_>, is_sealed: bool) {
     let peers = peers(is_sealed);
-    let mut inbound = Inbound::new(Box::new(NoCipher), 1 << 16);
+    let mut inbound = Inbound::new(Box::new(NoCipher), 1 << 16, Joins::ALL);
     let (front, back) = if is_sealed {
         (HEADER_LEN, TAG_LEN)
     } else {

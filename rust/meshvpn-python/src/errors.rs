@@ -35,10 +35,14 @@ pub(crate) fn device_error(message: &str, error: &io::Error) -> PyErr {
 /// Why a tunnel could not be started.
 pub(crate) fn tunnel_error(error: &TunnelError) -> PyErr {
     let message = error.to_string();
-    if is_denied(error.errno()) {
-        return denied(&message);
-    }
     match error {
+        // Binding and connecting say EACCES of ports and routes; only EPERM is a missing privilege.
+        TunnelError::Bind { .. } | TunnelError::Unreachable { .. }
+            if error.errno() == Some(libc::EPERM) =>
+        {
+            denied(&message)
+        }
+        TunnelError::Netns { .. } if is_denied(error.errno()) => denied(&message),
         TunnelError::Config { .. } => ConfigError::new_err(message),
         TunnelError::Netns { .. } => no_namespace(&message),
         TunnelError::Aead(_) => config_error(
@@ -54,6 +58,7 @@ pub(crate) fn tunnel_error(error: &TunnelError) -> PyErr {
                     "the address must be one of this host's (in the tunnel's namespace), or \
                      0.0.0.0 or [::]"
                 }
+                Some(libc::EACCES) => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
                 _ => "check `local`",
             };
             with_hint(py, &py.get_type::<NetworkError>(), &message, hint)
@@ -87,6 +92,10 @@ fn open_error(error: &OpenError) -> PyErr {
     let hint = match source.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => return denied(&message),
         Some(libc::EBUSY) => "a device of that name is in use: choose another name",
+        Some(libc::EEXIST) => {
+            "a persistent device has that name: choose another name, or remove it with \
+             ip tuntap del mode tun dev NAME"
+        }
         Some(libc::ENOENT | libc::ENXIO | libc::ENODEV) => {
             "the kernel's TUN driver is missing: modprobe tun, and in containers pass /dev/net/tun"
         }

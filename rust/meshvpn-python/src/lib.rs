@@ -32,7 +32,7 @@ mod _meshvpn {
     #[pymodule_export]
     use crate::capture::{pcapng_interface, pcapng_packet, pcapng_section_header};
     #[pymodule_export]
-    use crate::log::{next_log_record, stop_logging};
+    use crate::log::{next_log_record, start_logging, stop_logging};
     #[pymodule_export]
     use crate::packet::Packet;
     #[pymodule_export]

@@ -40,15 +40,19 @@ struct Inner {
 /// Python's level, the logger's name, the message.
 type LogRecord = (u8, String, String);
 
-/// The next record as (level, logger, message); None once logging is stopped. The first call makes
-/// the engine log at all.
+/// Makes the engine log: records from now on are kept for `next_log_record`.
 #[pyfunction]
-pub(crate) fn next_log_record(py: Python<'_>) -> PyResult<Option<LogRecord>> {
+pub(crate) fn start_logging() {
     QUEUE.subscribed.call_once(|| {
         // Another subscriber can only have been set by another extension that shares this library,
         // which cannot be.
         let _ = tracing::subscriber::set_global_default(ToQueue);
     });
+}
+
+/// The next record as (level, logger, message); None once logging is stopped.
+#[pyfunction]
+pub(crate) fn next_log_record(py: Python<'_>) -> PyResult<Option<LogRecord>> {
     wait_for(py, None, |wait| QUEUE.next(wait)).map(Option::flatten)
 }
 

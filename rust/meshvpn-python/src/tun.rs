@@ -93,10 +93,13 @@ impl Tun {
     }
 
     /// Removes the device.
-    fn close(&self) {
-        if let Some(monitor) = self.lock().take() {
-            monitor.close();
-        }
+    fn close(&self, py: Python<'_>) {
+        // The kernel waits for other processors before the device is gone.
+        py.detach(|| {
+            if let Some(monitor) = self.lock().take() {
+                monitor.close();
+            }
+        });
     }
 }
 

@@ -14,6 +14,7 @@ mod rx;
 mod tx;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -23,7 +24,7 @@ use meshvpn_proto::forward::{Control, Inbound, Outbound, Peers};
 use meshvpn_proto::session::aead::Aead;
 use tokio::sync::mpsc;
 
-use crate::tun::Queue;
+use crate::tun::{Device, Queue};
 use crate::udp::{BUFFER_LEN, UdpSocket};
 use crate::wait::Waker;
 use counters::Counters;
@@ -72,15 +73,14 @@ impl<P: Peers + Send + Sync + 'static> DataPlane<P> {
     /// # Errors
     /// When the process is out of descriptors or threads.
     pub fn start(
-        name: &str,
-        queue: Queue,
+        device: Device,
         sockets: Vec<UdpSocket>,
         peers: Arc<P>,
         [sealing, opening]: [Box<dyn Aead>; 2],
     ) -> io::Result<(Self, mpsc::Receiver<Report>)> {
         let (reports, receiver) = mpsc::channel(CONTROL_QUEUE);
         let shared = Arc::new(Shared {
-            queue,
+            queue: device.queue,
             sockets,
             peers,
             counters: Arc::default(),
@@ -90,15 +90,17 @@ impl<P: Peers + Send + Sync + 'static> DataPlane<P> {
             reports,
         });
         let outbound = Outbound::new(sealing);
-        let inbound = Inbound::new(opening, BUFFER_LEN);
+        let inbound = Inbound::new(opening, BUFFER_LEN, device.joins);
         let mut plane = Self {
             shared,
             threads: Vec::new(),
         };
-        let shared = Arc::clone(&plane.shared);
-        plane.spawn(format!("{name}-tx"), move || tx::run(&shared, outbound))?;
-        let shared = Arc::clone(&plane.shared);
-        plane.spawn(format!("{name}-rx"), move || rx::run(&shared, inbound))?;
+        plane.spawn(format!("{}-tx", device.name), move |shared| {
+            tx::run(shared, outbound)
+        })?;
+        plane.spawn(format!("{}-rx", device.name), move |shared| {
+            rx::run(shared, inbound)
+        })?;
         Ok((plane, receiver))
     }
 
@@ -112,9 +114,24 @@ impl<P: Peers + Send + Sync + 'static> DataPlane<P> {
         &self.shared.sockets
     }
 
-    fn spawn(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        self.threads
-            .push(std::thread::Builder::new().name(name).spawn(run)?);
+    /// Starts a thread, whose end, also by a panic, the driver hears of.
+    fn spawn(
+        &mut self,
+        name: String,
+        run: impl FnOnce(&Shared<P>) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let body = move || {
+            let result = catch_unwind(AssertUnwindSafe(|| run(&shared)));
+            let failure = match result {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error,
+                Err(_) => io::Error::other("a thread panicked"),
+            };
+            shared.report_stop(failure);
+        };
+        let thread = std::thread::Builder::new().name(name).spawn(body)?;
+        self.threads.push(thread);
         Ok(())
     }
 }
@@ -136,9 +153,12 @@ impl<P> Shared<P> {
         self.is_stopping.load(Ordering::Acquire)
     }
 
-    /// Tells the driver; what it has no room for is forgotten, and the sender repeats it.
-    fn report(&self, report: Report) {
-        let _ = self.reports.try_send(report);
+    /// Tells the driver; returns false when it has no room. What is lost here, the sender repeats.
+    /// Bare datagrams, which anyone can send, leave half of the room to what peers say.
+    fn report(&self, report: Report) -> bool {
+        let is_bare = matches!(&report, Report::Control(Control { slot: None, .. }));
+        let is_crowded = is_bare && self.reports.capacity() < CONTROL_QUEUE / 2;
+        !is_crowded && self.reports.try_send(report).is_ok()
     }
 
     /// Tells the driver that a thread has come to its end; this must not be forgotten.

@@ -13,15 +13,13 @@ use crate::udp::{BUFFER_LEN, BUFFERS, Receiver};
 use crate::wait::Waiter;
 
 /// Forwards until the data plane stops or the device is gone.
-pub(super) fn run<P: Peers>(shared: &Shared<P>, inbound: Inbound) {
+pub(super) fn run<P: Peers>(shared: &Shared<P>, inbound: Inbound) -> io::Result<()> {
     let mut thread = Thread {
         shared,
         inbound,
         receiver: Receiver::new(),
     };
-    if let Err(error) = thread.run() {
-        shared.report_stop(error);
-    }
+    thread.run()
 }
 
 struct Thread<'a, P> {
@@ -86,9 +84,13 @@ impl<P: Peers> Thread<'_, P> {
             self.inbound
                 .receive(batch.iter().copied(), &*self.shared.peers);
             write(self.shared, &mut self.inbound)?;
-            for message in self.inbound.take_control() {
-                self.shared.report(Report::Control(message));
-            }
+            let messages = self.inbound.take_control();
+            let lost = messages
+                .map(|message| self.shared.report(Report::Control(message)))
+                .filter(|is_told| !is_told)
+                .count();
+            self.inbound
+                .count_drop(DropReason::ControlOverflow, lost as u64);
         }
         self.shared.counters.rx.add(&self.inbound.take_tally());
         Ok(())
@@ -108,12 +110,14 @@ fn batch_len(arrivals: &[Arrival<'_>]) -> usize {
 /// Writes the frames that a batch was joined into.
 fn write<P>(shared: &Shared<P>, inbound: &mut Inbound) -> io::Result<()> {
     let mut refused = 0;
+    let mut must_stop_joining = false;
     for (packets, pieces) in inbound.writes() {
         let pieces: ArrayVec<IoSlice<'_>, MAX_SEGMENTS> = pieces.collect();
         match shared.queue.write(&pieces) {
             Ok(()) => {}
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) && packets > 1 => {
-                refused += write_singly(shared, &pieces);
+                must_stop_joining = true;
+                refused += write_singly(shared, &pieces, u64::from(packets));
             }
             // The device is being deleted.
             Err(error) if error.raw_os_error() == Some(libc::EBADFD) => return Err(error),
@@ -121,23 +125,26 @@ fn write<P>(shared: &Shared<P>, inbound: &mut Inbound) -> io::Result<()> {
         }
     }
     inbound.count_drop(DropReason::DeviceRefused, refused);
+    if must_stop_joining {
+        inbound.stop_joining();
+    }
     Ok(())
 }
 
 /// Takes a joined frame apart again, for a kernel that will not have it (Linux 6.6.44); returns how
 /// many packets it refuses even so.
-fn write_singly<P>(shared: &Shared<P>, pieces: &[IoSlice<'_>]) -> u64 {
+fn write_singly<P>(shared: &Shared<P>, pieces: &[IoSlice<'_>], packets: u64) -> u64 {
     let frame: Vec<u8> = pieces
         .iter()
         .flat_map(|piece| piece.iter().copied())
         .collect();
     let Some((header, packet)) = frame.split_first_chunk() else {
-        return 1;
+        return packets;
     };
     let split = Header::parse(header)
         .and_then(|header| Some((header, IpView::parse(packet).ok()?)))
         .and_then(|(header, view)| SuperPacket::parse(&header, packet, &view, packet.len()).ok());
-    let Some(split) = split else { return 1 };
+    let Some(split) = split else { return packets };
     let mut refused = 0;
     for index in 0..split.segments() {
         let mut single = vec![0; virtio::LEN + split.segment_len(index)];

@@ -1,6 +1,6 @@
 //! The sending thread: TUN → forwarder → network.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
@@ -15,8 +15,8 @@ use crate::wait::Waiter;
 const OUTER_HEADERS: [usize; 2] = [28, 48];
 
 /// Forwards until the data plane stops or the device is gone.
-pub(super) fn run<P: Peers>(shared: &Shared<P>, mut outbound: Outbound) {
-    let result = Waiter::new(&[shared.queue.as_fd(), shared.waker.as_fd()]).and_then(|waiter| {
+pub(super) fn run<P: Peers>(shared: &Shared<P>, mut outbound: Outbound) -> io::Result<()> {
+    Waiter::new(&[shared.queue.as_fd(), shared.waker.as_fd()]).and_then(|waiter| {
         while !shared.is_stopping() {
             waiter.wait(None, |_| {})?;
             // Giving way for a moment costs less than sleeping and being woken, and then there is
@@ -26,15 +26,12 @@ pub(super) fn run<P: Peers>(shared: &Shared<P>, mut outbound: Outbound) {
             }
         }
         Ok(())
-    });
-    if let Err(error) = result {
-        shared.report_stop(error);
-    }
+    })
 }
 
 /// Forwards what waits at the TUN, a batch at a time, until there is nothing left; returns whether
 /// there was anything.
-fn drain<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) -> std::io::Result<bool> {
+fn drain<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) -> io::Result<bool> {
     let peers = &*shared.peers;
     let mut is_dry = false;
     let mut had_any = false;

@@ -6,6 +6,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
+use meshvpn_proto::forward::Joins;
+
 use super::Queue;
 
 /// `TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6`: super-packets of TCP, checksums left to us.
@@ -14,6 +16,9 @@ const OFFLOAD_TCP: libc::c_uint = 0x01 | 0x02 | 0x04;
 const OFFLOAD_UDP: libc::c_uint = 0x20 | 0x40;
 /// `_IOW('T', 208, unsigned int)`.
 const TUNSETOFFLOAD: libc::c_ulong = 0x4004_54d0;
+
+/// `_IOR('T', 210, unsigned int)`.
+const TUNGETIFF: libc::c_ulong = 0x8004_54d2;
 
 /// Longest name of a network interface, without the final zero (`IFNAMSIZ`).
 const MAX_NAME: usize = 15;
@@ -34,6 +39,8 @@ pub struct Device {
     pub name: String,
     /// Its frames.
     pub queue: Queue,
+    /// The super-packets that may be written to it.
+    pub joins: Joins,
 }
 
 /// Why a device could not be opened.
@@ -58,7 +65,7 @@ impl Device {
     ///
     /// # Errors
     /// [`OpenError`]; the kernel's own error is EPERM without `CAP_NET_ADMIN`, EBUSY when the name is
-    /// taken, ENOENT or ENXIO without `/dev/net/tun`.
+    /// taken, EEXIST when a persistent device has it, ENOENT or ENXIO without `/dev/net/tun`.
     pub fn open(name: &str, offload: Offload) -> Result<Self, OpenError> {
         let is_valid = (1..=MAX_NAME).contains(&name.len())
             && !matches!(name, "." | "..")
@@ -83,15 +90,40 @@ impl Device {
         let device = tun::create(&config).map_err(into_io_error)?;
         // SAFETY: the device gives up its descriptor, so that it is ours alone.
         let fd = unsafe { OwnedFd::from_raw_fd(device.into_raw_fd()) };
+        if is_persistent(&fd)? {
+            // Opened, not created: it would stay behind with our addresses and routes.
+            return Err(io::Error::from_raw_os_error(libc::EEXIST));
+        }
+        let mut joins = Joins {
+            tcp: false,
+            udp: false,
+        };
         if offload == Offload::On {
-            set_offload(&fd, OFFLOAD_TCP | OFFLOAD_UDP)
-                .or_else(|_| set_offload(&fd, OFFLOAD_TCP))?;
+            joins.udp = set_offload(&fd, OFFLOAD_TCP | OFFLOAD_UDP).is_ok();
+            if !joins.udp {
+                set_offload(&fd, OFFLOAD_TCP)?;
+            }
+            joins.tcp = true;
         }
         Ok(Self {
             name: name.into(),
             queue: Queue::new(fd)?,
+            joins,
         })
     }
+}
+
+/// Whether the device outlives its descriptor: then somebody else made it.
+fn is_persistent(fd: &OwnedFd) -> io::Result<bool> {
+    // SAFETY: all zeros is a valid `ifreq`.
+    let mut request: libc::ifreq = unsafe { core::mem::zeroed() };
+    // SAFETY: the kernel fills in `request`, which lives through the call.
+    if unsafe { libc::ioctl(fd.as_raw_fd(), TUNGETIFF, &raw mut request) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: this ioctl answers with the flags.
+    let flags = unsafe { request.ifr_ifru.ifru_flags };
+    Ok(libc::c_int::from(flags) & libc::IFF_PERSIST != 0)
 }
 
 fn set_offload(fd: &OwnedFd, features: libc::c_uint) -> io::Result<()> {

@@ -101,13 +101,14 @@ impl<'a> Driver<'a> {
         let (local, remote, outer) = (config.local, config.remote, config.outer());
         let socket = UdpSocket::bind(local, config.mark)
             .map_err(|source| TunnelError::Bind { local, source })?;
-        let interface_mtu = egress_mtu(local.ip(), remote, config.mark)
-            .await
-            .map_err(|source| TunnelError::Unreachable {
-                local,
-                remote,
-                source,
-            })?;
+        let interface_mtu =
+            egress_mtu(local.ip(), remote, config.mark)
+                .await
+                .map_err(|source| TunnelError::Unreachable {
+                    local,
+                    remote,
+                    source,
+                })?;
 
         let device = Device::open(&config.name, Offload::On)?;
         let link = Link::find(&device.name)?;
@@ -147,14 +148,8 @@ impl<'a> Driver<'a> {
         let now = Instant::now();
         let machine = machine::Tunnel::new(now, &config.framing, outer, interface_mtu, seed);
         let sockets = vec![socket];
-        let (plane, reports) = DataPlane::start(
-            &config.name,
-            device.queue,
-            sockets,
-            Arc::clone(&peers),
-            ciphers,
-        )
-        .map_err(TunnelError::System)?;
+        let (plane, reports) = DataPlane::start(device, sockets, Arc::clone(&peers), ciphers)
+            .map_err(TunnelError::System)?;
         info!(
             device = config.name, %local, %remote, mtu, path_mtu = interface_mtu, aead,
             "tunnel started"
@@ -193,8 +188,12 @@ impl<'a> Driver<'a> {
                     Some(Report::Control(control)) => self.handle_control(&control),
                     Some(Report::TooLong) => self.handle_refused().await,
                     Some(Report::Stopped(error)) => {
-                        let reason = format!("the device is gone ({error})");
-                        warn!(device = self.config.name, %error, "tunnel stopped: the device is gone");
+                        let reason = if error.raw_os_error() == Some(libc::EBADFD) {
+                            "the device was deleted".to_owned()
+                        } else {
+                            format!("forwarding failed: {error}")
+                        };
+                        warn!(device = self.config.name, reason, "tunnel stopped");
                         return self.status.close(Some(reason));
                     }
                     None => return,
@@ -236,7 +235,10 @@ impl<'a> Driver<'a> {
     }
 
     async fn handle_refused(&mut self) {
-        if self.refused_at.is_none_or(|at| at.elapsed() > REFUSED_INTERVAL) {
+        if self
+            .refused_at
+            .is_none_or(|at| at.elapsed() > REFUSED_INTERVAL)
+        {
             self.refused_at = Some(Instant::now());
             self.look_up_interface_mtu().await;
             self.machine.handle_refused(Instant::now());

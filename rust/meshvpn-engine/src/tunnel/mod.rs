@@ -13,6 +13,7 @@ mod config;
 mod driver;
 mod status;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -56,7 +57,12 @@ impl Tunnel {
             .name(format!("{name}-driver"))
             .spawn({
                 let (status, stop) = (Arc::clone(&status), Arc::clone(&stop));
-                move || driver::run(config, &status, &stop, &started)
+                move || {
+                    let run = AssertUnwindSafe(|| driver::run(config, &status, &stop, &started));
+                    if catch_unwind(run).is_err() {
+                        status.close(Some("the driver panicked".into()));
+                    }
+                }
             })
             .map_err(TunnelError::System)?;
         let result = result.recv().unwrap_or_else(|_| {
@@ -113,12 +119,9 @@ impl Tunnel {
     /// nothing.
     pub fn close(&self) {
         self.stop.notify_one();
-        let driver = self
-            .driver
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(driver) = driver {
+        // Held until the end, so that nobody returns before it is done.
+        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(driver) = driver.take() {
             // A driver that panicked has said so on stderr, and its device is gone with it.
             let _ = driver.join();
         }

@@ -45,7 +45,12 @@ pub(super) fn keep(
     source: SocketAddr,
     socket: usize,
 ) -> Result<(), DropReason> {
-    if control.len() == MAX_CONTROL || message.len() > MAX_CONTROL_LEN {
+    // Bare datagrams, which anyone can send, take no room from what peers say.
+    let kept = control
+        .iter()
+        .filter(|kept| kept.slot.is_some() == slot.is_some())
+        .count();
+    if kept == MAX_CONTROL || message.len() > MAX_CONTROL_LEN {
         return Err(DropReason::ControlOverflow);
     }
     control.push(Control {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 use super::arrival::{Arrival, Control, keep};
-use super::join::Joiner;
+use super::join::{Joiner, Joins};
 use super::peers::{Claim, Peers};
 use super::view::IpView;
 use super::{DropReason, Tally};
@@ -57,15 +57,15 @@ struct Pending<'a> {
 }
 
 impl Inbound {
-    /// A forwarder that opens with `aead`, for batches of up to `batch_bytes` received bytes.
-    pub fn new(aead: Box<dyn Aead>, batch_bytes: usize) -> Self {
+    /// A forwarder that opens with `aead`, for batches of up to `batch_bytes` received bytes; joins what the device takes.
+    pub fn new(aead: Box<dyn Aead>, batch_bytes: usize, joins: Joins) -> Self {
         Self {
             aead,
             // A data message is at least as long as the headroom of its packet; bare IP packets, at
             // least 20 bytes each, can need nearly as much again.
             opened: vec![0; batch_bytes * 2 + HEADROOM].into(),
             opened_len: 0,
-            joiner: Joiner::default(),
+            joiner: Joiner::new(joins),
             sessions: Vec::with_capacity(8),
             received: Vec::with_capacity(8),
             control: Vec::new(),
@@ -122,6 +122,11 @@ impl Inbound {
                 write.map(|range| IoSlice::new(&self.opened[range])),
             )
         })
+    }
+
+    /// Joins nothing from now on: the device refuses what it said it would take.
+    pub fn stop_joining(&mut self) {
+        self.joiner.stop_joining();
     }
 
     /// What the driver should see, oldest first.

@@ -24,9 +24,19 @@ const OPEN_RUNS: usize = 8;
 /// The longest packet that IPv4's and the virtio header's sixteen bits can describe.
 const MAX_TOTAL: usize = 65_535;
 
+/// What may be joined: whatever the device takes as a super-packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Joins {
+    /// Segments of TCP.
+    pub tcp: bool,
+    /// Datagrams of UDP.
+    pub udp: bool,
+}
+
 /// Packets put together for the TUN, in arrival order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Joiner {
+    joins: Joins,
     runs: Vec<Run>,
     pieces: Vec<Piece>,
     /// Runs that may still grow, newest last: indices into `runs`.
@@ -63,6 +73,24 @@ struct Piece {
 }
 
 impl Joiner {
+    /// A joiner of whatever `joins` allows.
+    pub fn new(joins: Joins) -> Self {
+        Self {
+            joins,
+            runs: Vec::new(),
+            pieces: Vec::new(),
+            open: arrayvec::ArrayVec::new(),
+        }
+    }
+
+    /// Joins nothing from now on: the device refuses what it said it would take.
+    pub fn stop_joining(&mut self) {
+        self.joins = Joins {
+            tcp: false,
+            udp: false,
+        };
+    }
+
     /// Forgets everything: the buffer is about to be filled anew.
     pub fn clear(&mut self) {
         self.runs.clear();
@@ -75,7 +103,8 @@ impl Joiner {
     pub fn push(&mut self, buffer: &[u8], range: Range<usize>, view: &IpView) {
         let packet = &buffer[range.clone()];
         let headers = match Kind::of(packet, view) {
-            Kind::Joinable(headers) => headers,
+            Kind::Joinable(headers) if self.joins.allow(headers.protocol) => headers,
+            Kind::Joinable(_) => return self.push_alone(range),
             Kind::PureAck => return self.push_alone(range),
             Kind::Other => {
                 self.open.retain(|run| {
@@ -208,6 +237,18 @@ impl Joiner {
             run.is_push = packet[headers.transport + TCP_FLAGS] & PSH != 0;
         }
         run.is_push || payload < run.segment_payload || run.packets as usize == MAX_SEGMENTS
+    }
+}
+
+impl Joins {
+    /// What a device with all offloads takes.
+    pub const ALL: Self = Self {
+        tcp: true,
+        udp: true,
+    };
+
+    fn allow(self, protocol: u8) -> bool {
+        if protocol == TCP { self.tcp } else { self.udp }
     }
 }
 

@@ -30,6 +30,7 @@ pub mod virtio;
 pub use arrival::{Arrival, Control};
 pub use drops::{DropReason, Tally};
 pub use inbound::Inbound;
+pub use join::Joins;
 pub use outbound::Outbound;
 pub use peers::{Claim, Path, Peers, Slot};
 pub use send::Transmit;

@@ -87,7 +87,9 @@ impl Round {
     /// Takes a reply; returns when its probe was sent, if it was one of this round's.
     pub(super) fn take_reply(&mut self, now: Instant, token: u64, grace: Duration) -> Option<Sent> {
         let sent = *self.sent.iter().find(|sent| sent.token == token)?;
-        self.answered.push(sent.size);
+        if !self.answered.contains(&sent.size) {
+            self.answered.push(sent.size);
+        }
         if self.canary == Some(token) {
             self.canary = None;
             self.deadline = self.deadline.min(now + grace);

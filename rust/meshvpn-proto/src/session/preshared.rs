@@ -53,6 +53,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use zeroize::Zeroizing;
+
 use super::aead::Key;
 use super::transport::SealedSession;
 use crate::forward::DropReason;
@@ -209,10 +211,11 @@ impl Handshake {
         }
         let direction = |sender: Salt, receiver: Salt| {
             let label: &[u8] = b"meshvpn preshared v1 data";
-            Key::new(keyed_hash(
+            let bytes = Zeroizing::new(keyed_hash(
                 self.key.expose(),
                 &[label, &sender.0, &receiver.0],
-            ))
+            ));
+            Key::new(*bytes)
         };
         let session = Arc::new(SealedSession::new(
             self.index,

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use meshvpn_proto::forward::{Arrival, Claim, DropReason, Inbound, IpView, Outbound, Peers, Slot};
+use meshvpn_proto::forward::{
+    Arrival, Claim, DropReason, Inbound, IpView, Joins, Outbound, Peers, Slot,
+};
 use meshvpn_proto::session::aead::Portable;
 use meshvpn_proto::session::preshared::{HELLO, HELLO_LEN};
 use meshvpn_proto::session::transport::{DATA, REJECT_AFTER_MESSAGES};
@@ -298,7 +300,7 @@ fn packets_that_the_filter_refuses() {
     for framing in [Framing::Plain, Framing::Sealed] {
         let mut pipe = Pipe::new(framing, 1500);
         let sent = pipe.send([&tcp().single_frame()[..]]);
-        let mut inbound = Inbound::new(Box::new(Portable), BATCH_BYTES);
+        let mut inbound = Inbound::new(Box::new(Portable), BATCH_BYTES, Joins::ALL);
         let arrivals = sent.iter().flat_map(Sent::datagrams).map(|bytes| Arrival {
             bytes,
             segment_size: bytes.len(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use meshvpn_proto::forward::split::SuperPacket;
 use meshvpn_proto::forward::virtio::{self, Header};
-use meshvpn_proto::forward::{Arrival, Control, Inbound, IpView, Outbound, Path, Tally};
+use meshvpn_proto::forward::{Arrival, Control, Inbound, IpView, Joins, Outbound, Path, Tally};
 use meshvpn_proto::session::aead::{Key, Portable};
 use meshvpn_proto::session::transport::SealedSession;
 use meshvpn_proto::tunnel::PointToPoint;
@@ -85,7 +85,7 @@ impl Pipe {
                 (near, far)
             }
         };
-        let inbound = Inbound::new(Box::new(Portable), BATCH_BYTES);
+        let inbound = Inbound::new(Box::new(Portable), BATCH_BYTES, Joins::ALL);
         Self {
             near,
             far,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use meshvpn_proto::forward::split::SuperPacket;
 use meshvpn_proto::forward::virtio::{self, Header};
-use meshvpn_proto::forward::{Arrival, DropReason, Inbound, IpView, Outbound, Path, Tally};
+use meshvpn_proto::forward::{Arrival, DropReason, Inbound, IpView, Joins, Outbound, Path, Tally};
 use meshvpn_proto::session::aead::{Aead, Open, Seal};
 use meshvpn_proto::tunnel::PointToPoint;
 
@@ -118,7 +118,7 @@ pub fn inbound_datagram(data: &[u8]) {
         buffers.push((usize::from(*size) * 8, bytes));
     }
     let peers = peers(framing % 2 == 1, 1500);
-    let mut inbound = Inbound::new(Box::new(Trusting), data.len());
+    let mut inbound = Inbound::new(Box::new(Trusting), data.len(), Joins::ALL);
     let arrivals = buffers.iter().map(|(segment_size, bytes)| Arrival {
         bytes,
         segment_size: *segment_size,
@@ -155,7 +155,7 @@ pub fn split_join(data: &[u8]) {
     outbound.frame_buffer()[..data.len()].copy_from_slice(data);
     outbound.push(data.len(), &peers);
     outbound.seal();
-    let mut inbound = Inbound::new(Box::new(Trusting), 2 * MAX_FRAME);
+    let mut inbound = Inbound::new(Box::new(Trusting), 2 * MAX_FRAME, Joins::ALL);
     let arrivals = outbound.transmits().map(|transmit| Arrival {
         bytes: transmit.contents,
         segment_size: transmit.segment_size.unwrap_or(transmit.contents.len()),

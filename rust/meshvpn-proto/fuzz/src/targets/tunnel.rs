@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meshvpn_proto::forward::{Arrival, Inbound, Path};
+use meshvpn_proto::forward::{Arrival, Inbound, Joins, Path};
 use meshvpn_proto::keys::PresharedKey;
 use meshvpn_proto::path::mtu::PathMtu;
 use meshvpn_proto::path::probe::{MIN_LEN, Probe};
@@ -121,7 +121,7 @@ pub fn data_message(data: &[u8]) {
     };
     let receiver = PointToPoint::sealed(path, 1500);
     receiver.install(session(2, 1, [2, 1]));
-    let mut inbound = Inbound::new(Box::new(Portable), 4096);
+    let mut inbound = Inbound::new(Box::new(Portable), 4096, Joins::ALL);
     let mut taken = BTreeSet::new();
     for step in data.as_chunks::<3>().0.iter().take(200) {
         let [number, at, change] = *step;
