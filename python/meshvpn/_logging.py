@@ -20,6 +20,8 @@ _start_lock = threading.Lock()
 def start() -> None:
     """Start carrying records, if that was not done before."""
     with _start_lock:
+        # At once, and not by the thread: what is started next has something to say already.
+        _meshvpn.start_logging()
         if not any(thread.name == _NAME for thread in threading.enumerate()):
             thread = threading.Thread(target=_carry, name=_NAME, daemon=True)
             thread.start()

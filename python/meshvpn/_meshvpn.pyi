@@ -3,7 +3,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["__version__", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "aead_backends", "measure_aead", "next_log_record", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "stop_logging"]
+__all__ = ["__version__", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "aead_backends", "measure_aead", "next_log_record", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging"]
 
 __version__: Final[str]
 """
@@ -350,8 +350,7 @@ def measure_aead(backend: str, length: SupportsIndex, operation: str, seconds: S
 
 def next_log_record() -> tuple[int, str, str] | None:
     """
-    The next record as (level, logger, message); None once logging is stopped. The first call makes
-    the engine log at all.
+    The next record as (level, logger, message); None once logging is stopped.
     """
 
 def pcapng_interface(name: str) -> bytes:
@@ -367,6 +366,11 @@ def pcapng_packet(interface: SupportsIndex, time_ns: SupportsIndex, direction: s
 def pcapng_section_header(application: str) -> bytes:
     """
     The beginning of a file, which names the application that writes it.
+    """
+
+def start_logging() -> None:
+    """
+    Makes the engine log: records from now on are kept for `next_log_record`.
     """
 
 def stop_logging() -> None:
