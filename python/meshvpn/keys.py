@@ -28,8 +28,8 @@ class PresharedKey:
     """A 256-bit secret that two peers share.
 
     Python cannot wipe its copy of the bytes: the engine wipes its own, and the keys derived from
-    it. Comparison takes constant time; ``repr`` and ``str`` show nothing; pickling is refused, because
-    a pickle is a copy that nobody guards.
+    it. Comparison takes constant time; ``repr`` and ``str`` show nothing; pickling is refused,
+    because a pickle is a copy that nobody guards.
 
     Args:
         data: the 32 bytes.
