@@ -66,9 +66,9 @@ use hello::{Hello, Salt, Stage, keyed_hash};
 /// together, and a round trip later there are keys.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// And this often later, for a peer that may come in an hour.
-const LAST_RETRY: Duration = Duration::from_secs(2);
+const LAST_RETRY: Duration = Duration::from_secs(1);
 /// Hellos that change nothing are answered at most this often, so that replayed ones cannot make us
-/// send much.
+/// send much; what comes sooner is answered then.
 const ANSWER_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Starts of the peer remembered, so that none comes back. After so many, our own salt changes,
@@ -98,6 +98,8 @@ pub struct Handshake {
     retry: Duration,
     next_hello: Option<Instant>,
     last_answer: Option<Instant>,
+    /// Whom to answer as soon as that may be.
+    waiting: Option<Salt>,
     outputs: VecDeque<Output>,
 }
 
@@ -124,6 +126,7 @@ impl Handshake {
             retry: FIRST_RETRY,
             next_hello: Some(now),
             last_answer: None,
+            waiting: None,
             outputs: VecDeque::new(),
         };
         handshake.handle_timeout(now);
@@ -143,7 +146,8 @@ impl Handshake {
         if hello.peer != self.salt {
             // The peer does not know this start of ours yet (or somebody replays what it once said):
             // tell it, and believe nothing before it has repeated our salt.
-            self.answer_slowly(now, hello.own);
+            self.waiting = Some(hello.own);
+            self.answer_slowly(now);
             return if hello.peer == Salt::NONE {
                 Ok(())
             } else {
@@ -161,7 +165,8 @@ impl Handshake {
             return Ok(());
         }
         if self.stage_with(hello.own) == before {
-            self.answer_slowly(now, hello.own);
+            self.waiting = Some(hello.own);
+            self.answer_slowly(now);
         } else {
             self.send_hello(hello.own);
         }
@@ -175,6 +180,7 @@ impl Handshake {
             self.next_hello = Some(now + self.retry);
             self.retry = (self.retry * 2).min(LAST_RETRY);
         }
+        self.answer_slowly(now);
     }
 
     /// Nothing comes back through the session that we send with. Under a new salt the peer shows
@@ -186,9 +192,11 @@ impl Handshake {
         }
     }
 
-    /// When to repeat the hello: until we are up.
+    /// When to repeat the hello, until we are up, or to answer one.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.next_hello
+        let answer = self.waiting.and(self.last_answer);
+        let answer = answer.map(|last| last + ANSWER_INTERVAL);
+        self.next_hello.into_iter().chain(answer).min()
     }
 
     /// The next thing to do.
@@ -255,11 +263,11 @@ impl Handshake {
         }
     }
 
-    fn answer_slowly(&mut self, now: Instant, peer: Salt) {
+    fn answer_slowly(&mut self, now: Instant) {
         let is_soon = self
             .last_answer
             .is_some_and(|last| now < last + ANSWER_INTERVAL);
-        if !is_soon {
+        if !is_soon && let Some(peer) = self.waiting.take() {
             self.last_answer = Some(now);
             self.send_hello(peer);
         }

@@ -170,6 +170,12 @@ fn a_flood_of_hellos_is_answered_slowly() {
         a.hear(now, &hello).unwrap();
     }
     assert_eq!(a.sent.len(), 1);
+    // The last of them is not forgotten.
+    let later = now + ANSWER_INTERVAL;
+    assert_eq!(a.handshake.poll_timeout(), Some(later));
+    a.handshake.handle_timeout(later);
+    a.drain();
+    assert_eq!(a.sent.len(), 2);
 }
 
 #[test]
