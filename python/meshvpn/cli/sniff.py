@@ -94,9 +94,9 @@ class _Sniffer:
     def run(self, count: int | None, *, answer_ping: bool) -> None:
         """Work until ``count`` packets were read or the device is gone."""
         for packet in self._tun:
-            self._show(packet)
-            self._record(packet)
             self._count(packet)
+            self._record(packet)
+            self._show(packet)
             whole = self._reassembler.feed(packet)
             if whole is not None:
                 self._show(whole)
