@@ -1,11 +1,12 @@
-//! Addresses as Python writes them, made into the engine's types.
+//! Addresses and numbers as Python writes them, made into the engine's types.
 
+use core::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 
 use meshvpn_engine::netlink::Cidr;
 use pyo3::PyResult;
 
-use crate::errors::config_error;
+use crate::errors::{ConfigError, config_error};
 
 /// An IP address and UDP port: `192.0.2.1:7000` or `[2001:db8::1]:7000`.
 pub(crate) fn socket_address(field: &str, text: &str) -> PyResult<SocketAddr> {
@@ -37,6 +38,19 @@ pub(crate) fn networks(field: &str, texts: &[String]) -> PyResult<Vec<Cidr>> {
             Ok(network)
         })
         .collect()
+}
+
+/// A number that may be left out, of a type whose largest value is `largest`.
+pub(crate) fn number<T: TryFrom<i64> + Display>(
+    field: &str,
+    value: Option<i64>,
+    largest: T,
+) -> PyResult<Option<T>> {
+    let checked = value.map(|value| {
+        let outside = format!("{field}: {value} is outside 0..={largest}");
+        T::try_from(value).map_err(|_| ConfigError::new_err(outside))
+    });
+    checked.transpose()
 }
 
 fn cidr(field: &str, text: &str) -> PyResult<Cidr> {

@@ -8,7 +8,7 @@ use meshvpn_engine::tun::monitor::{Monitor, MonitorConfig};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::config::{interfaces, networks};
+use crate::config::{interfaces, networks, number};
 use crate::errors::{closed_error, device_error, monitor_error};
 use crate::wait::wait_for;
 
@@ -32,14 +32,14 @@ impl Tun {
         name: String,
         addresses: Vec<String>,
         routes: Vec<String>,
-        mtu: Option<u16>,
+        mtu: Option<i64>,
         netns: Option<String>,
     ) -> PyResult<Self> {
         let config = MonitorConfig {
             name,
             addresses: interfaces("address", &addresses)?,
             routes: networks("route", &routes)?,
-            mtu,
+            mtu: number("mtu", mtu, u16::MAX)?,
             netns,
         };
         let monitor = py

@@ -10,7 +10,7 @@ use meshvpn_proto::tunnel::Framing;
 use pyo3::prelude::*;
 use zeroize::Zeroizing;
 
-use crate::config::{interfaces, networks, socket_address};
+use crate::config::{interfaces, networks, number, socket_address};
 use crate::errors::{config_error, tunnel_error};
 use crate::wait::wait_for;
 
@@ -67,9 +67,9 @@ impl Tunnel {
         key: Option<&[u8]>,
         addresses: Vec<String>,
         routes: Vec<String>,
-        mtu: Option<u16>,
+        mtu: Option<i64>,
         netns: Option<String>,
-        mark: Option<u32>,
+        mark: Option<i64>,
         aead: Option<&str>,
     ) -> PyResult<Self> {
         let framing = match key {
@@ -97,9 +97,9 @@ impl Tunnel {
             framing,
             addresses: interfaces("address", &addresses)?,
             routes: networks("route", &routes)?,
-            mtu,
+            mtu: number("mtu", mtu, u16::MAX)?,
             netns,
-            mark,
+            mark: number("mark", mark, u32::MAX)?,
             aead,
         };
         py.detach(|| engine::Tunnel::start(config))

@@ -67,12 +67,7 @@ impl Device {
     /// [`OpenError`]; the kernel's own error is EPERM without `CAP_NET_ADMIN`, EBUSY when the name is
     /// taken, EEXIST when a persistent device has it, ENOENT or ENXIO without `/dev/net/tun`.
     pub fn open(name: &str, offload: Offload) -> Result<Self, OpenError> {
-        let is_valid = (1..=MAX_NAME).contains(&name.len())
-            && !matches!(name, "." | "..")
-            && !name.contains(|c: char| "/%:".contains(c) || c.is_whitespace() || !c.is_ascii());
-        if !is_valid {
-            return Err(OpenError::Name(name.into()));
-        }
+        check_name(name)?;
         Self::open_valid(name, offload).map_err(|source| OpenError::Kernel {
             name: name.into(),
             source,
@@ -126,6 +121,23 @@ fn is_persistent(fd: &OwnedFd) -> io::Result<bool> {
     Ok(libc::c_int::from(flags) & libc::IFF_PERSIST != 0)
 }
 
+/// Whether a device can be called `name`; to be asked before anything else is named after it.
+///
+/// # Errors
+/// [`OpenError::Name`] when it cannot.
+pub fn check_name(name: &str) -> Result<(), OpenError> {
+    let is_valid = (1..=MAX_NAME).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && name
+            .chars()
+            .all(|c| c.is_ascii_graphic() && !"/%:".contains(c));
+    if is_valid {
+        Ok(())
+    } else {
+        Err(OpenError::Name(name.into()))
+    }
+}
+
 fn set_offload(fd: &OwnedFd, features: libc::c_uint) -> io::Result<()> {
     // SAFETY: this ioctl takes its argument by value.
     let result =
@@ -150,7 +162,17 @@ mod tests {
 
     #[test]
     fn names_that_no_interface_can_have_are_refused() {
-        for name in ["", "a-name-of-sixteen", "a/b", "a b", "..", "a%d", "é"] {
+        for name in [
+            "",
+            "a-name-of-sixteen",
+            "a/b",
+            "a b",
+            "..",
+            "a%d",
+            "é",
+            "a\0b",
+            "a\n",
+        ] {
             let error = Device::open(name, Offload::Off).unwrap_err();
             assert!(matches!(error, OpenError::Name(_)), "{name}: {error}");
         }

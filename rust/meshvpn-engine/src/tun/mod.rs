@@ -15,7 +15,7 @@ pub mod monitor;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-pub use device::{Device, Offload, OpenError};
+pub use device::{Device, Offload, OpenError, check_name};
 
 /// A queue of frames.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Device, Offload, OpenError};
+use super::{Device, Offload, OpenError, check_name};
 use crate::netlink::{Cidr, Link, NetlinkError};
 use crate::netns;
 use crate::wait::{Waiter, Waker};
@@ -69,6 +69,7 @@ impl Monitor {
     /// # Errors
     /// [`MonitorError`] for the first step that failed.
     pub fn open(config: MonitorConfig) -> Result<Self, MonitorError> {
+        check_name(&config.name)?;
         // A thread of its own: entering a namespace must not move the caller's.
         let setting_up = std::thread::Builder::new().name(format!("{}-setup", config.name));
         let thread = setting_up.spawn(move || Self::set_up(&config))?;

@@ -1,13 +1,13 @@
 //! What a tunnel is made from, and what can be wrong with it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use meshvpn_proto::tunnel::{Framing, Outer};
 
 use crate::aead::{Backend, Unavailable};
 use crate::netlink::{Cidr, NetlinkError};
-use crate::tun::OpenError;
+use crate::tun::{OpenError, check_name};
 
 /// Largest MTU of a TUN device.
 const MAX_MTU: u16 = 65_500;
@@ -58,6 +58,7 @@ impl TunnelConfig {
     /// Checks what can be checked before anything is created.
     pub(super) fn check(&self) -> Result<(), TunnelError> {
         let fail = |field, message: String| Err(TunnelError::Config { field, message });
+        check_name(&self.name)?;
         if self.local.is_ipv4() != self.remote.is_ipv4() {
             let (local, remote) = (self.local, self.remote);
             return fail(
@@ -65,11 +66,22 @@ impl TunnelConfig {
                 format!("{local} and remote {remote} differ in IP version"),
             );
         }
-        if self.remote.port() == 0 || self.remote.ip().is_unspecified() {
-            return fail(
-                "remote",
-                format!("{} is no address to send to", self.remote),
-            );
+        if is_group(self.local.ip()) {
+            return fail("local", format!("{} is no host's address", self.local));
+        }
+        let remote = self.remote;
+        if remote.port() == 0 || remote.ip().is_unspecified() || is_group(remote.ip()) {
+            return fail("remote", format!("{remote} is no peer's address"));
+        }
+        if remote == self.local {
+            return fail("remote", format!("{remote} is the tunnel's own address"));
+        }
+        if let Some(cidr) = self
+            .addresses
+            .iter()
+            .find(|cidr| cidr.address.is_unspecified())
+        {
+            return fail("address", format!("{cidr} is no host's address"));
         }
         match self.mtu {
             Some(mtu) if !(MIN_MTU..=MAX_MTU).contains(&mtu) => fail(
@@ -83,6 +95,11 @@ impl TunnelConfig {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether an address stands for several hosts.
+fn is_group(address: IpAddr) -> bool {
+    address.is_multicast() || address == Ipv4Addr::BROADCAST
 }
 
 /// Why a tunnel could not be started. Nothing of it is left.
