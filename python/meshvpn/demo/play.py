@@ -46,7 +46,7 @@ def play(audience: Audience, *, pause: float = 0.0) -> None:
             audience.begin(title)
         audience.finish(title, namespaces.check_gone())
     except Exception as error:
-        audience.fail(title, str(error))
+        audience.fail(title, str(error).splitlines()[0])
         raise
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from meshvpn.lab.programs import find_program
+from meshvpn.lab.programs import find_program, stop_processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,9 +74,12 @@ def ssh_server(end: End, folder: Path) -> Iterator[Login]:
     }
     settled = (word for name, value in options.items() for word in ("-o", f"{name}={value}"))
     with _privilege_separation(), (folder / "sshd.log").open("w") as log:
-        end.host.popen(["sshd", "-D", "-e", "-f", settings], stdout=log, stderr=log)
-        end.host.wait_listening(_PORT)
-        yield Login(("ssh", "-F", "none", "-i", str(folder / "user_key"), *settled, end.inner))
+        server = end.host.popen(["sshd", "-D", "-e", "-f", settings], stdout=log, stderr=log)
+        try:
+            end.host.wait_listening(_PORT)
+            yield Login(("ssh", "-F", "none", "-i", str(folder / "user_key"), *settled, end.inner))
+        finally:
+            stop_processes([server])
 
 
 def _make_key(path: Path) -> None:

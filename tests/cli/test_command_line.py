@@ -1,0 +1,179 @@
+"""The command as a whole: help, version, errors and exit statuses."""
+
+from __future__ import annotations
+
+import os
+import pty
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import meshvpn as package
+from meshvpn import PresharedKey
+from tests.cli.command import MESHVPN, meshvpn
+
+COMMANDS = ("demo", "sniff", "tunnel", "genpsk", "bench", "lab")
+
+
+def test_the_version_is_the_package_s() -> None:
+    done = meshvpn("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{package.__version__}\n", "")
+
+
+def test_the_script_beside_the_interpreter_is_the_same_command() -> None:
+    script = Path(sys.executable).with_name("meshvpn")
+    assert subprocess.check_output([script, "--version"], text=True) == meshvpn("--version").stdout
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ()])
+def test_help_names_every_command(arguments: tuple[str, ...]) -> None:
+    done = meshvpn(*arguments)
+    assert done.returncode == (0 if arguments else 2)
+    for command in COMMANDS:
+        assert f"│ {command}  " in done.stdout
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "tunnel plain", "tunnel preshared", "lab list"])
+def test_every_command_has_help(command: str) -> None:
+    done = meshvpn(*command.split(), "--help")
+    assert done.returncode == 0
+    assert f"Usage: meshvpn {command} " in done.stdout
+    assert "--help" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["snif"], "Did you mean 'sniff'?"),
+        (["sniff"], "Missing argument 'NAME'"),
+        (["sniff", "mesh0", "--colour"], "No such option"),
+        (["sniff", "mesh0", "--hex", "--json"], "leave --hex out"),
+        (["tunnel", "plain", "mesh0", "--local", "127.0.0.1:1"], "Missing option '--remote'"),
+        (["tunnel", "preshared", "mesh0", "--mtu", "12"], "'--mtu'"),
+    ],
+)
+def test_a_command_line_without_sense_is_status_2(arguments: list[str], complaint: str) -> None:
+    done = meshvpn(*arguments, COLUMNS="200")
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert done.stdout == ""
+
+
+ENDPOINTS = ["--local", "127.0.0.1:7000", "--remote", "127.0.0.1:7001"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (["sniff", "mesh0", "--address", "10.0.0.256/24"], "address"),
+        (["sniff", "mesh0", "--route", "everywhere"], "route"),
+        (["sniff", "a-very-long-device-name"], "device name"),
+        (["tunnel", "plain", "mesh0", *ENDPOINTS, "--local", "127.0.0.1"], "local"),
+        (["tunnel", "plain", "mesh0", *ENDPOINTS, "--remote", "example.org:7000"], "remote"),
+        (["tunnel", "preshared", "mesh0", *ENDPOINTS, "--key-file", "missing"], "key file"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(arguments: list[str], field: str) -> None:
+    done = meshvpn(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {field}")
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_traceback_is_there_for_those_who_want_it() -> None:
+    wrong = ("tunnel", "plain", "mesh0", *ENDPOINTS, "--local", "x")
+    assert "Traceback" in meshvpn(*wrong, MESHVPN_DEBUG="1").stderr
+    assert "Traceback" in meshvpn(*wrong, "-v").stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["sniff", "mesh0"], ["tunnel", "plain", "mesh0", *ENDPOINTS]]
+)
+@pytest.mark.needs("setpriv")
+def test_missing_rights_are_named(arguments: list[str]) -> None:
+    without_rights = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]
+    if os.geteuid() != 0:
+        without_rights = []
+    done = subprocess.run(
+        [*without_rights, *MESHVPN, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "CAP_NET_ADMIN" in done.stderr
+    assert "sudo" in done.stderr
+
+
+def test_without_typer_the_command_says_how_to_get_it() -> None:
+    program = (
+        "import sys; sys.modules['typer'] = None; sys.argv = ['meshvpn', 'genpsk']\n"
+        "from meshvpn.cli import main; sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "'typer'" in done.stderr
+    assert "pip install 'meshvpn-engine[cli]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_tunnel_s_process_does_not_keep_what_read_its_command_line() -> None:
+    program = (
+        "import sys; sys.argv = ['meshvpn', 'tunnel', 'plain', 'mesh0',"
+        " '--local', 'nonsense', '--remote', '127.0.0.1:7001']\n"
+        "from meshvpn.cli import main; print(main(), sorted(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("1 ")
+    assert "'meshvpn.tunnel'" in done.stdout
+    for unwanted in ("typer", "rich", "asyncio", "hmac"):
+        assert f"'{unwanted}'" not in done.stdout
+
+
+# --- genpsk ---
+
+
+def test_a_key_goes_to_standard_output_alone() -> None:
+    first, second = meshvpn("genpsk"), meshvpn("genpsk")
+    assert first.returncode == 0
+    assert first.stderr == ""
+    (line,) = first.stdout.splitlines()
+    assert PresharedKey.from_base64(line) != PresharedKey.from_base64(second.stdout)
+
+
+def test_a_key_file_is_its_owner_s_alone_and_never_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.key"
+    done = meshvpn("genpsk", "--out", file)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    key = PresharedKey.from_file(file)
+    again = meshvpn("genpsk", "--out", file)
+    assert again.returncode == 1
+    assert "hint: " in again.stderr
+    assert PresharedKey.from_file(file) == key
+
+
+def test_on_a_terminal_genpsk_says_how_to_keep_the_key() -> None:
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [*MESHVPN, "genpsk"], stdout=theirs, stderr=subprocess.PIPE, text=True, check=True
+    )
+    os.close(theirs)
+    shown = os.read(ours, 1000).decode()
+    os.close(ours)
+    PresharedKey.from_base64(shown)
+    assert "genpsk --out" in done.stderr
+
+
+def test_a_place_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:
+    done = meshvpn("genpsk", "--out", tmp_path / "missing" / "mesh.key")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "No such file or directory" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
