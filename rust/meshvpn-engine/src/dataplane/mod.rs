@@ -5,8 +5,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`tx`] | TUN → network |
-//! | [`rx`] | network → TUN |
+//! | `tx` | TUN → network |
+//! | `rx` | network → TUN |
 //! | [`counters`] | what both publish |
 
 pub mod counters;

@@ -2,8 +2,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`device`] | opening a kernel device, with or without offload |
-//! | [`queue`](self) | reading and writing frames on a descriptor |
+//! | `device` | opening a kernel device, with or without offload |
+//! | this one | reading and writing frames on a descriptor |
 //! | [`monitor`] | a device without a tunnel, for those who look at packets |
 //!
 //! A [`Queue`] is any descriptor that gives one frame a `read` and takes one a `writev`: a TUN, or

@@ -2,10 +2,10 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`socket`](self) | a socket with the options that the data plane needs |
-//! | [`send`] | one `sendmsg` for a run of datagrams (`UDP_SEGMENT`), with fallbacks |
-//! | [`receive`] | one `recvmmsg` for many buffers, each a run of datagrams (`UDP_GRO`) |
-//! | [`address`] | socket addresses as the kernel wants them |
+//! | this one | a socket with the options that the data plane needs |
+//! | `send` | one `sendmsg` for a run of datagrams (`UDP_SEGMENT`), with fallbacks |
+//! | `receive` | one `recvmmsg` for many buffers, each a run of datagrams (`UDP_GRO`) |
+//! | `address` | socket addresses as the kernel wants them |
 
 mod address;
 mod receive;
