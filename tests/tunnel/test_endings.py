@@ -9,13 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from meshvpn import PresharedKey, Tunnel, TunnelClosedError
 from tests.tunnel.pair import FRAMINGS, Framing, open_end, open_pair, wait_until
+from tests.tunnel.processes import own_descriptors, own_threads, resident_kilobytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,20 +24,6 @@ if TYPE_CHECKING:
     from meshvpn.pytest_plugin import TwoHosts
 
 pytestmark = pytest.mark.root
-
-
-def own_threads(name: str = "mesh0") -> list[str]:
-    """The names of this process's threads that belong to a tunnel."""
-    names = [
-        (task / "comm").read_text().strip()
-        for task in Path("/proc/self/task").iterdir()
-        if (task / "comm").exists()
-    ]
-    return [thread for thread in names if thread.startswith(name)]
-
-
-def own_descriptors() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def leftovers(host: Host) -> str:
@@ -236,11 +222,6 @@ def test_two_hundred_cycles_leak_nothing(two_hosts: TwoHosts, clean: Host) -> No
     assert descriptors_after == descriptors
     # 200 times the buffers of a tunnel would be hundreds of megabytes.
     assert memory_after - memory < 4096, f"{memory} kB before, {memory_after} kB after"
-
-
-def resident_kilobytes() -> int:
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0])
 
 
 def test_a_tunnel_is_not_made_by_its_class() -> None:
