@@ -23,7 +23,7 @@ from meshvpn.errors import MeshError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshvpn.cli.foreground import Settings
+    from meshvpn.cli.reader import Settings
 
 __all__ = ["main"]
 

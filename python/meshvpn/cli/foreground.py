@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from meshvpn.cli.stopping import until_stopped
 from meshvpn.cli.tracing import log_to_stderr
@@ -15,28 +15,10 @@ from meshvpn.errors import TunnelClosedError
 from meshvpn.tunnel import Tunnel
 
 if TYPE_CHECKING:
+    from meshvpn.cli.reader import Settings
     from meshvpn.stats import TunnelStats
 
-__all__ = ["Settings", "run"]
-
-
-class Settings(NamedTuple):
-    """A command line of ``meshvpn tunnel`` as plain values."""
-
-    name: str
-    local: str
-    remote: str
-    address: list[str]
-    route: list[str]
-    mtu: int | None
-    netns: str | None
-    mark: int | None
-    key_file: str | None
-    """``None`` for a plain tunnel."""
-    aead: str | None
-    report: Literal["none", "text", "json"]
-    """What to print at the end."""
-    verbose: bool
+__all__ = ["run"]
 
 
 def run(settings: Settings) -> None:

@@ -10,14 +10,31 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshvpn.cli.foreground import Settings
+__all__ = ["Settings", "run_tunnel"]
 
-__all__ = ["run_tunnel"]
+
+class Settings(NamedTuple):
+    """A command line of ``meshvpn tunnel`` as plain values."""
+
+    name: str
+    local: str
+    remote: str
+    address: list[str]
+    route: list[str]
+    mtu: int | None
+    netns: str | None
+    mark: int | None
+    key_file: str | None
+    """``None`` for a plain tunnel."""
+    aead: str | None
+    report: Literal["none", "text", "json"]
+    """What to print at the end."""
+    verbose: bool
 
 
 def run_tunnel(read: Callable[[Callable[[Settings], None]], int]) -> int:
@@ -38,7 +55,7 @@ def run_tunnel(read: Callable[[Callable[[Settings], None]], int]) -> int:
         text = pipe.read()
     _, status = os.waitpid(child, 0)
     if text:
-        foreground.run(foreground.Settings(**json.loads(text)))
+        foreground.run(Settings(**json.loads(text)))
     return os.waitstatus_to_exitcode(status)
 
 

@@ -12,8 +12,8 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-from meshvpn.cli.foreground import Settings
 from meshvpn.cli.options import Addresses, DeviceName, Mtu, Namespace, Routes, Verbose
+from meshvpn.cli.reader import Settings
 
 __all__ = ["app"]
 
