@@ -83,6 +83,12 @@ class PresharedKey:
             ConfigError: the file is missing or holds no key.
             PermissionDeniedError: the file may not be read, or others own it or can read it.
         """
+        if _looks_like_a_key(os.fspath(path)):
+            # Never shown, as a path would be: a key in a log is a key to change.
+            raise ConfigError(
+                "key file: a key was given where the path of a key file belongs",
+                hint="write the key to a file of mode 0600, or use PresharedKey.from_base64",
+            )
         path = Path(path)
         try:
             with path.open("rb") as file:
@@ -125,8 +131,12 @@ class PresharedKey:
             FileExistsError: there is a file already; it is left as it is.
         """
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(self.to_base64() + "\n")
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(self.to_base64() + "\n")
+        except OSError:  # a full disk: half a key would pass for one that is in use
+            Path(path).unlink()
+            raise
 
     def to_base64(self) -> str:
         """The key as 44 characters, for a file or a pipe. This reveals it."""
@@ -157,6 +167,13 @@ class PresharedKey:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PresharedKey:
         return self
+
+
+def _looks_like_a_key(path: str) -> bool:
+    try:
+        return len(base64.b64decode(path.strip(), validate=True)) == _LENGTH
+    except (binascii.Error, ValueError):
+        return False
 
 
 def _trusted_owners() -> set[int]:

@@ -239,7 +239,8 @@ class Tunnel:
     def close(self) -> None:
         """End the tunnel; device, routes, socket and threads are gone when it returns.
 
-        Calling it again does nothing.
+        Calling it again does nothing. In a process forked while the tunnel was open it does nothing
+        either: the tunnel is the parent's, and its device stays until the child has ended too.
         """
         self._handle.close()
 

@@ -64,10 +64,11 @@ def sniff(
     log_to_stderr(verbose=verbose)
     with ExitStack() as stack:
         stack.enter_context(until_stopped())
-        record = stack.enter_context(PcapngWriter(pcap)).write if pcap else _forget
         tun = stack.enter_context(
             Tun(name, address=address or (), route=route or (), mtu=mtu, netns=netns)
         )
+        # After the device: what cannot be sniffed must not cost an older capture.
+        record = stack.enter_context(PcapngWriter(pcap)).write if pcap else _forget
         typer.echo(_introduction(tun, route or ()), err=True)
         sniffer = _Sniffer(tun, _format(hex_dump=hex_dump, as_json=as_json), record)
         stack.callback(sniffer.sum_up)

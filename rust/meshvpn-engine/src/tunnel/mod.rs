@@ -33,6 +33,8 @@ pub struct Tunnel {
     status: Arc<Status>,
     stop: Arc<Notify>,
     driver: Mutex<Option<JoinHandle<()>>>,
+    /// The process that has the threads; a forked child has only this handle.
+    owner: u32,
 }
 
 /// What the driver hands over once everything is set up.
@@ -78,6 +80,7 @@ impl Tunnel {
                 status,
                 stop,
                 driver: Mutex::new(Some(driver)),
+                owner: std::process::id(),
             }),
             Err(error) => {
                 // The thread is past its last use of anything shared; wait until its sockets are gone.
@@ -117,7 +120,13 @@ impl Tunnel {
 
     /// Ends all threads and removes the device. Returns when that is done; calling it again does
     /// nothing.
+    ///
+    /// In a child that was forked while the tunnel was open, nothing happens: the tunnel is its
+    /// parent's. The child's copies of the descriptors keep the device until it ends or closes them.
     pub fn close(&self) {
+        if std::process::id() != self.owner {
+            return;
+        }
         self.stop.notify_one();
         // Held until the end, so that nobody returns before it is done.
         let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
