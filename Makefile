@@ -48,10 +48,10 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml \
 build: setup-build $(WHEEL) ## .venv with the package and its command meshvpn
 
 $(WHEEL): $(SOURCES)
-	@rm -rf $(CARGO_TARGET_DIR)/wheels
+	@rm -rf .venv/wheels
 	$(STEP) 'release wheel' $(BIN)/maturin build --release --locked --interpreter $(BIN)/python \
-		--out $(CARGO_TARGET_DIR)/wheels
-	$(STEP) 'wheel into .venv' $(BIN)/pip install --no-deps --force-reinstall $(CARGO_TARGET_DIR)/wheels/*.whl
+		--out .venv/wheels
+	$(STEP) 'wheel into .venv' $(BIN)/pip install --no-deps --force-reinstall .venv/wheels/*.whl
 	@touch $@
 
 SETUPS := setup-build setup-demo setup-test setup-bench setup-lint setup-docs setup-fuzz

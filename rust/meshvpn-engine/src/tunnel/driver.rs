@@ -21,7 +21,7 @@ use tracing::{debug, info, warn};
 
 use super::Started;
 use super::config::{TunnelConfig, TunnelError};
-use super::status::Status;
+use super::status::{Phase, Status};
 use crate::aead;
 use crate::dataplane::{DataPlane, Report};
 use crate::netlink::{Link, egress_mtu};
@@ -35,6 +35,8 @@ const ACTIVITY_INTERVAL: Duration = Duration::from_millis(500);
 const INTERFACE_INTERVAL: u32 = 60;
 /// How often datagrams that the kernel refuses make the driver look, at most: it may refuse all.
 const REFUSED_INTERVAL: Duration = Duration::from_millis(100);
+/// When the driver complains that the peer has never answered, in activity intervals: after 3 s.
+const PATIENCE: u32 = 6;
 /// The tunnel's only socket.
 const SOCKET: usize = 0;
 
@@ -202,6 +204,9 @@ impl<'a> Driver<'a> {
                 _ = activity.tick() => {
                     ticks += 1;
                     self.check_activity();
+                    if ticks == PATIENCE {
+                        self.complain_of_silence();
+                    }
                     if ticks % INTERFACE_INTERVAL == 0 {
                         self.look_up_interface_mtu().await;
                     }
@@ -223,6 +228,26 @@ impl<'a> Driver<'a> {
         if let Err(reason) = result {
             self.count_drop(reason);
             debug!(device = self.config.name, source = %control.source, %reason, "message dropped");
+        }
+    }
+
+    /// Says what a person would look at first when a tunnel does not come up.
+    fn complain_of_silence(&self) {
+        if self.status.snapshot().phase != Phase::Connecting {
+            return;
+        }
+        let refused = self
+            .plane
+            .counters()
+            .control
+            .tally()
+            .dropped(DropReason::BadHandshake);
+        let device = &self.config.name;
+        let remote = self.config.remote;
+        if refused > 0 {
+            warn!(device, %remote, refused, "handshakes fail: do both ends have the same key?");
+        } else {
+            warn!(device, %remote, "no answer yet: is the other end running, and may UDP pass?");
         }
     }
 
