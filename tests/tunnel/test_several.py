@@ -13,8 +13,8 @@ from meshvpn import PresharedKey, Tunnel, TunnelClosedError
 from tests.tunnel.pair import (
     FRAMINGS,
     VERSIONS,
-    End,
     Framing,
+    Place,
     open_end,
     open_pair,
     ping,
@@ -63,8 +63,8 @@ def test_a_chain_of_three_tunnels(lab: Lab) -> None:
                 tunnels.append(stack.enter_context(tunnel))
         for tunnel in tunnels:
             tunnel.wait_ready(5)
-        first = End(hosts[0], tunnels[0], "10.9.0.1", "fd09:0::1")
-        last = End(hosts[-1], tunnels[-1], "10.9.2.2", "fd09:2::2")
+        first = Place(hosts[0], "10.9.0.1", "fd09:0::1")
+        last = Place(hosts[-1], "10.9.2.2", "fd09:2::2")
         for version in VERSIONS:
             for size in (56, 1400, 4000):
                 assert ping(first, last, version, size)
@@ -120,11 +120,7 @@ def test_a_tunnel_inside_a_tunnel(two_hosts: TwoHosts) -> None:
         for tunnel in inner:
             tunnel.wait_ready(5)
             assert tunnel.mtu == outer.a.tunnel.mtu - 28 - 32
-        ends = [
-            End(end.host, tunnel, f"10.10.0.{number}", "")
-            for number, (end, tunnel) in enumerate(zip(outer.ends, inner, strict=True), start=1)
-        ]
-        transfer(ends[0], ends[1], 4)
+        transfer(Place(a, "10.10.0.1", ""), Place(b, "10.10.0.2", ""), 4)
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)

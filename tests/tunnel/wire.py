@@ -90,9 +90,10 @@ class Capture:
     :func:`without_offload`.
     """
 
-    def __init__(self, host: Host, device: str, *, outgoing: bool = True) -> None:
+    def __init__(self, host: Host, device: str, *, outgoing: bool = True, limit: int = 1 << 30):
         self.packets: list[Packet] = []
         self._outgoing = outgoing
+        self._limit = limit
         with host.enter():
             self._socket = socket.socket(
                 socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL)
@@ -119,7 +120,7 @@ class Capture:
         ]
 
     def _run(self) -> None:
-        while not self._is_over.is_set():
+        while not self._is_over.is_set() and len(self.packets) < self._limit:
             with contextlib.suppress(TimeoutError):
                 content, (_, protocol, kind, *_) = self._socket.recvfrom(1 << 17)
                 if protocol not in {_ETH_P_IP, _ETH_P_IPV6}:
