@@ -288,6 +288,12 @@ impl Outbound {
         largest: usize,
     ) -> Result<(), DropReason> {
         self.check_length(packet.len(), view, target, largest)?;
+        if packet.len() > largest
+            && let Some(header) = header.as_stream(view)
+        {
+            // Cut like a super-packet rather than sent in fragments, which some paths drop.
+            return self.stage_segments(&header, packet, view, target, largest);
+        }
         let single = SinglePacket::parse(header, packet, view)?;
         let counter = self.reserve(target, 1)?;
         single.write(self.stage(packet.len(), target, counter, largest));

@@ -9,6 +9,8 @@
 //! the packet on completes it. With a `gso_type` the packet is a *super-packet*: up to 64 KB that
 //! stand for many segments of `gso_size` payload bytes each.
 
+use super::view::{IpView, TCP};
+
 /// Bytes of the header.
 pub const LEN: usize = 10;
 
@@ -67,6 +69,23 @@ impl Header {
             gso_size: word(4),
             csum_start: word(6),
             csum_offset: word(8),
+        })
+    }
+
+    /// The header under which a single TCP packet is a super-packet of one segment, which can be cut
+    /// smaller. `None` for other packets, and for those whose checksum is complete: a fresh one could
+    /// sign a corrupt packet as good.
+    pub fn as_stream(&self, view: &IpView) -> Option<Self> {
+        let is_tcp = view.protocol == TCP && usize::from(self.csum_start) == view.header_len;
+        let gso = if view.source.is_ipv4() {
+            Gso::TcpV4
+        } else {
+            Gso::TcpV6
+        };
+        (is_tcp && self.needs_csum && !view.is_fragment).then_some(Self {
+            gso: Some(gso),
+            gso_size: u16::MAX,
+            ..*self
         })
     }
 
