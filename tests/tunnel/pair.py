@@ -181,6 +181,8 @@ def transfer(
         thread.start()
         start = time.monotonic()
         outgoing.settimeout(TRANSFER_SECONDS)
+        # Every kernel has it; BBR, the default of some, needs minutes to believe in a path again.
+        outgoing.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
         outgoing.connect(listener.getsockname()[:2])
         for at in range(0, size, 65536):
             pause(at)

@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn the_broken_kernels_are_known() {
         for (release, is_broken) in [
-            ("6.18.44-fc", false),
+            ("6.12.9-amd64", false),
             ("7.0.0", true),
             ("7.0", true),
             ("7.1.4-rt", true),
