@@ -14,6 +14,7 @@ mod rx;
 mod tx;
 
 use std::io;
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +27,7 @@ use tokio::sync::mpsc;
 
 use crate::tun::{Device, Queue};
 use crate::udp::{BUFFER_LEN, UdpSocket};
-use crate::wait::Waker;
+use crate::wait::{Waiter, Waker};
 use counters::Counters;
 
 /// Control messages that may wait for the driver. More at once can only be a flood, and a flood must
@@ -89,6 +90,11 @@ impl<P: Peers + Send + Sync + 'static> DataPlane<P> {
             can_segment: AtomicBool::new(crate::offload::can_segment()),
             reports,
         });
+        // Made here, not by the threads: whoever is told that it started has everything it needs.
+        let sending = Waiter::new(&[shared.queue.as_fd(), shared.waker.as_fd()])?;
+        let sockets = shared.sockets.iter().map(AsFd::as_fd);
+        let receiving: Vec<_> = sockets.chain([shared.waker.as_fd()]).collect();
+        let receiving = Waiter::new(&receiving)?;
         let outbound = Outbound::new(sealing);
         let inbound = Inbound::new(opening, BUFFER_LEN, device.joins);
         let mut plane = Self {
@@ -96,10 +102,10 @@ impl<P: Peers + Send + Sync + 'static> DataPlane<P> {
             threads: Vec::new(),
         };
         plane.spawn(format!("{}-tx", device.name), move |shared| {
-            tx::run(shared, outbound)
+            tx::run(shared, &sending, outbound)
         })?;
         plane.spawn(format!("{}-rx", device.name), move |shared| {
-            rx::run(shared, inbound)
+            rx::run(shared, &receiving, inbound)
         })?;
         Ok((plane, receiver))
     }

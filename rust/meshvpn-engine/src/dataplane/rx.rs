@@ -1,7 +1,6 @@
 //! The receiving thread: network → forwarder → TUN.
 
 use std::io::{self, IoSlice};
-use std::os::fd::AsFd;
 
 use arrayvec::ArrayVec;
 use meshvpn_proto::forward::split::{MAX_SEGMENTS, SuperPacket};
@@ -13,13 +12,17 @@ use crate::udp::{BUFFER_LEN, BUFFERS, Receiver};
 use crate::wait::Waiter;
 
 /// Forwards until the data plane stops or the device is gone.
-pub(super) fn run<P: Peers>(shared: &Shared<P>, inbound: Inbound) -> io::Result<()> {
+pub(super) fn run<P: Peers>(
+    shared: &Shared<P>,
+    waiter: &Waiter,
+    inbound: Inbound,
+) -> io::Result<()> {
     let mut thread = Thread {
         shared,
         inbound,
         receiver: Receiver::new(),
     };
-    thread.run()
+    thread.run(waiter)
 }
 
 struct Thread<'a, P> {
@@ -29,11 +32,8 @@ struct Thread<'a, P> {
 }
 
 impl<P: Peers> Thread<'_, P> {
-    fn run(&mut self) -> io::Result<()> {
-        let sockets = self.shared.sockets.iter().map(AsFd::as_fd);
-        let descriptors: Vec<_> = sockets.chain([self.shared.waker.as_fd()]).collect();
-        let waiter = Waiter::new(&descriptors)?;
-        let mut ready = Vec::with_capacity(descriptors.len());
+    fn run(&mut self, waiter: &Waiter) -> io::Result<()> {
+        let mut ready = Vec::with_capacity(self.shared.sockets.len() + 1);
         while !self.shared.is_stopping() {
             ready.clear();
             waiter.wait(None, |position| ready.push(position))?;

@@ -1,7 +1,6 @@
 //! The sending thread: TUN → forwarder → network.
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
 use meshvpn_proto::forward::{DropReason, Outbound, Peers, Transmit};
@@ -15,18 +14,20 @@ use crate::wait::Waiter;
 const OUTER_HEADERS: [usize; 2] = [28, 48];
 
 /// Forwards until the data plane stops or the device is gone.
-pub(super) fn run<P: Peers>(shared: &Shared<P>, mut outbound: Outbound) -> io::Result<()> {
-    Waiter::new(&[shared.queue.as_fd(), shared.waker.as_fd()]).and_then(|waiter| {
-        while !shared.is_stopping() {
-            waiter.wait(None, |_| {})?;
-            // Giving way for a moment costs less than sleeping and being woken, and then there is
-            // more to take at once. Sleep when that brought nothing.
-            while drain(shared, &mut outbound)? {
-                std::thread::yield_now();
-            }
+pub(super) fn run<P: Peers>(
+    shared: &Shared<P>,
+    waiter: &Waiter,
+    mut outbound: Outbound,
+) -> io::Result<()> {
+    while !shared.is_stopping() {
+        waiter.wait(None, |_| {})?;
+        // Giving way for a moment costs less than sleeping and being woken, and then there is
+        // more to take at once. Sleep when that brought nothing.
+        while drain(shared, &mut outbound)? {
+            std::thread::yield_now();
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// Forwards what waits at the TUN, a batch at a time, until there is nothing left; returns whether
