@@ -80,6 +80,29 @@ impl Link {
         }
     }
 
+    /// Sets everything that a new device needs: MTU and segments (see [`Self::set_mtu`]), state,
+    /// addresses, then routes.
+    ///
+    /// # Errors
+    /// The kernel's, for the first step that it refused.
+    pub async fn configure(
+        &self,
+        mtu: u16,
+        segments: Option<u32>,
+        addresses: &[Cidr],
+        routes: &[Cidr],
+    ) -> Result<(), NetlinkError> {
+        self.set_mtu(mtu, segments).await?;
+        self.bring_up().await?;
+        for address in addresses {
+            self.add_address(*address).await?;
+        }
+        for route in routes {
+            self.add_route(*route).await?;
+        }
+        Ok(())
+    }
+
     /// Brings the device up.
     ///
     /// # Errors

@@ -4,14 +4,11 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::sync::atomic::Ordering;
 
 use meshvpn_proto::forward::{DropReason, Outbound, Peers, Transmit};
+use meshvpn_proto::tunnel::Outer;
 
 use super::{Report, Shared};
 use crate::udp::SendOutcome;
 use crate::wait::Waiter;
-
-/// Bytes of IP and UDP header around a datagram, IPv6's being the longer: what "path MTU" counts
-/// beside the datagram.
-const OUTER_HEADERS: [usize; 2] = [28, 48];
 
 /// Forwards until the data plane stops or the device is gone.
 pub(super) fn run<P: Peers>(
@@ -90,7 +87,7 @@ fn transmit_one<P: Peers>(shared: &Shared<P>, transmit: &Transmit<'_>) -> SendOu
         );
     }
     let slot = shared.peers.slot(transmit.slot);
-    let headers = OUTER_HEADERS[usize::from(path.destination.is_ipv6())];
-    let path_mtu = (slot.datagram_max.load(Ordering::Relaxed) + headers) as u16;
+    let headers = Outer::towards(path.destination.ip()).overhead();
+    let path_mtu = slot.datagram_max.load(Ordering::Relaxed) as u16 + headers;
     socket.send_fragmented(transmit.contents, path.source, path.destination, path_mtu)
 }

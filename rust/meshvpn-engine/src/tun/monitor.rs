@@ -92,15 +92,8 @@ impl Monitor {
         let mtu = config.mtu.unwrap_or(DEFAULT_MTU);
         runtime.block_on(async {
             let link = Link::find(&device.name)?;
-            link.set_mtu(mtu, None).await?;
-            link.bring_up().await?;
-            for address in &config.addresses {
-                link.add_address(*address).await?;
-            }
-            for route in &config.routes {
-                link.add_route(*route).await?;
-            }
-            Ok::<(), NetlinkError>(())
+            link.configure(mtu, None, &config.addresses, &config.routes)
+                .await
         })?;
         let closing = Waker::new()?;
         let waiter = Waiter::new(&[device.queue.as_fd(), closing.as_fd()])?;

@@ -41,11 +41,7 @@ pub struct TunnelConfig {
 
 impl TunnelConfig {
     pub(super) fn outer(&self) -> Outer {
-        if self.remote.is_ipv4() {
-            Outer::V4
-        } else {
-            Outer::V6
-        }
+        Outer::towards(self.remote.ip())
     }
 
     pub(super) fn is_ipv6_capable(&self) -> bool {

@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `config` | what a tunnel is made from, and what can be wrong with it |
-//! | `driver` | the thread that sets everything up, answers handshakes and probes, and cleans up |
+//! | `driver/` | the thread that sets everything up, answers handshakes and probes, and cleans up |
 //! | `status` | what others may know of it: phase, MTU, events |
 //!
 //! The driver enters the namespace and starts the data plane's threads there. Dropping the

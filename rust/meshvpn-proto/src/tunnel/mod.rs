@@ -7,6 +7,7 @@
 
 mod point_to_point;
 
+use core::net::IpAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -54,6 +55,11 @@ pub enum Outer {
 }
 
 impl Outer {
+    /// The IP version of the path to `remote`.
+    pub fn towards(remote: IpAddr) -> Self {
+        if remote.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+
     /// Bytes of IP and UDP header around a datagram.
     pub fn overhead(self) -> u16 {
         match self {

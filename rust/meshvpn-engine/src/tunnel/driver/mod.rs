@@ -4,17 +4,18 @@
 //! plane, and then carries messages between it and the pure [`tunnel`](machine) machine until it is
 //! told to stop or the device is gone.
 
+mod set_up;
+
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use meshvpn_proto::forward::send::{MAX_SEND_BYTES, MAX_SEND_SEGMENTS};
-use meshvpn_proto::forward::{Control, DropReason, Path, Tally};
+use meshvpn_proto::forward::{Control, DropReason, Tally};
 use meshvpn_proto::session::aead::{Aead, Portable, Seal};
 use meshvpn_proto::session::transport::{HEADER_LEN, OVERHEAD, Session, write_header};
-use meshvpn_proto::tunnel::{self as machine, Framing, PointToPoint, Transmit, device_mtu};
+use meshvpn_proto::tunnel::{self as machine, PointToPoint, Transmit, device_mtu};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, info, warn};
@@ -22,12 +23,9 @@ use tracing::{debug, info, warn};
 use super::Started;
 use super::config::{TunnelConfig, TunnelError};
 use super::status::{Phase, Status};
-use crate::aead;
 use crate::dataplane::{DataPlane, Report};
 use crate::netlink::{Link, egress_mtu};
-use crate::netns;
-use crate::tun::{Device, Offload};
-use crate::udp::UdpSocket;
+use set_up::{enter_namespace, segments};
 
 /// How often the driver looks whether packets went out, which decides whether the path is watched.
 const ACTIVITY_INTERVAL: Duration = Duration::from_millis(500);
@@ -71,16 +69,6 @@ pub(super) fn run(
     });
 }
 
-fn enter_namespace(config: &TunnelConfig) -> Result<(), TunnelError> {
-    let Some(name) = &config.netns else {
-        return Ok(());
-    };
-    netns::enter(name).map_err(|source| TunnelError::Netns {
-        name: name.clone(),
-        source,
-    })
-}
-
 struct Driver<'a> {
     config: TunnelConfig,
     status: &'a Status,
@@ -96,82 +84,7 @@ struct Driver<'a> {
     refused_at: Option<Instant>,
 }
 
-impl<'a> Driver<'a> {
-    async fn set_up(config: TunnelConfig, status: &'a Status) -> Result<Self, TunnelError> {
-        let choice = aead::choose(config.aead)?;
-        let ciphers = [choice.backend.start()?, choice.backend.start()?];
-        let (local, remote, outer) = (config.local, config.remote, config.outer());
-        let socket = UdpSocket::bind(local, config.mark)
-            .map_err(|source| TunnelError::Bind { local, source })?;
-        let interface_mtu =
-            egress_mtu(local.ip(), remote, config.mark)
-                .await
-                .map_err(|source| TunnelError::Unreachable {
-                    local,
-                    remote,
-                    source,
-                })?;
-
-        let device = Device::open(&config.name, Offload::On)?;
-        let link = Link::find(&device.name)?;
-        let mtu = config.mtu.unwrap_or_else(|| {
-            device_mtu(
-                interface_mtu,
-                outer,
-                &config.framing,
-                config.is_ipv6_capable(),
-            )
-        });
-        let datagram_max = usize::from(interface_mtu.saturating_sub(outer.overhead()));
-        link.set_mtu(mtu, Some(segments(datagram_max))).await?;
-        link.bring_up().await?;
-        for address in &config.addresses {
-            link.add_address(*address).await?;
-        }
-        for route in &config.routes {
-            link.add_route(*route).await?;
-        }
-
-        let path = Path {
-            socket: SOCKET,
-            source: None,
-            destination: remote,
-        };
-        let (peers, aead) = match config.framing {
-            Framing::Plain => (PointToPoint::plain(path, datagram_max), "none"),
-            Framing::Preshared(_) => (
-                PointToPoint::sealed(path, datagram_max),
-                choice.backend.name(),
-            ),
-        };
-        let peers = Arc::new(peers);
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| TunnelError::System(error.into()))?;
-        let now = Instant::now();
-        let machine = machine::Tunnel::new(now, &config.framing, outer, interface_mtu, seed);
-        let sockets = vec![socket];
-        let (plane, reports) = DataPlane::start(device, sockets, Arc::clone(&peers), ciphers)
-            .map_err(TunnelError::System)?;
-        info!(
-            device = config.name, %local, %remote, mtu, path_mtu = interface_mtu, aead,
-            "tunnel started"
-        );
-        status.set_mtu(interface_mtu, mtu);
-        Ok(Self {
-            config,
-            status,
-            aead,
-            link,
-            peers,
-            plane,
-            reports,
-            machine,
-            mtu,
-            sent_before: 0,
-            refused_at: None,
-        })
-    }
-
+impl Driver<'_> {
     async fn drive(&mut self, stop: &Notify) {
         let mut activity = interval(ACTIVITY_INTERVAL);
         activity.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -379,10 +292,4 @@ impl<'a> Driver<'a> {
         tally.drop(reason, 1);
         self.plane.counters().control.add(&tally);
     }
-}
-
-/// Segments that the kernel may put into a super-packet: as many full-size ones as leave in one send.
-/// With one more, every super-packet would need a second send.
-fn segments(datagram_max: usize) -> u32 {
-    (MAX_SEND_BYTES / datagram_max.max(1)).min(MAX_SEND_SEGMENTS) as u32
 }
