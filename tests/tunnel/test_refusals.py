@@ -51,6 +51,7 @@ REFUSED: list[tuple[str, Any, type[MeshError], str]] = [
     ("route", "10.9.0.1/24", ConfigError, "10.9.0.1/24"),
     ("route", "10.9.0.0/33", ConfigError, 'route: "10.9.0.0/33"'),
     ("route", ["10.0.0.0/8", "10.0.0.0/8"], NetworkError, "cannot add route 10.0.0.0/8 on mesh0"),
+    ("route", "172.31.0.2/32", ConfigError, "leads to its own remote 172.31.0.2:7000"),
     ("mtu", 67, ConfigError, "mtu: 67 is outside 68..=65500"),
     ("mtu", -1, ConfigError, "mtu: -1"),
     ("mtu", 65536, ConfigError, "mtu: 65536"),

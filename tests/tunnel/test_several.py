@@ -12,6 +12,7 @@ import pytest
 from meshvpn import PresharedKey, Tunnel, TunnelClosedError
 from tests.tunnel.pair import (
     FRAMINGS,
+    PORT,
     VERSIONS,
     Framing,
     Place,
@@ -176,3 +177,29 @@ def test_events_tell_the_story(two_hosts: TwoHosts) -> None:
     assert (events[0].path_mtu, events[0].mtu) == (1500, 1440)
     assert events == sorted(events, key=lambda event: event.at)
     assert one.next_event() is None
+
+
+def test_a_mark_keeps_the_tunnel_out_of_its_own_route(two_hosts: TwoHosts) -> None:
+    """All traffic goes into the tunnel but the tunnel's own, as on a laptop with an exit node."""
+    a, b, _ = two_hosts
+    mark = 51
+    a.ip(f"rule add fwmark {mark} table 100")
+    a.ip("route add 172.31.0.0/24 dev eth0 table 100")
+    key = PresharedKey.generate()
+    with (
+        open_end(b, a, "preshared", key, 2).tunnel,
+        Tunnel.preshared(
+            "mesh0",
+            local=(a.ipv4, PORT),
+            remote=(b.ipv4, PORT),
+            key=key,
+            address="10.9.0.1/24",
+            route="172.31.0.2/32",
+            mark=mark,
+            netns=a.netns,
+        ) as tunnel,
+    ):
+        tunnel.wait_ready(5)
+        before = tunnel.stats().sent_packets
+        assert a.run(["ping", "-n", "-c3", "-i0.1", "-W2", b.ipv4], check=False).returncode == 0
+        assert tunnel.stats().sent_packets >= before + 3

@@ -52,7 +52,8 @@ pub struct NetlinkError {
 pub struct Link {
     handle: Handle,
     name: String,
-    index: u32,
+    /// Its number in its namespace.
+    pub index: u32,
 }
 
 impl Link {
@@ -201,15 +202,24 @@ impl Link {
     }
 }
 
-/// The MTU, in bytes, of the interface through which packets from `local` to `remote` with firewall
-/// mark `mark` leave the calling thread's namespace.
+/// The interface through which packets leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Egress {
+    /// Its index.
+    pub index: u32,
+    /// Its MTU in bytes.
+    pub mtu: u16,
+}
+
+/// The interface through which packets from `local` to `remote` with firewall mark `mark` leave the
+/// calling thread's namespace.
 ///
-/// What ICMP made the kernel believe of the path is left out: anyone can forge that, it is kept for
-/// ten minutes, and the path may have become wider since.
+/// What ICMP made the kernel believe of the path's MTU is left out: anyone can forge that, it is kept
+/// for ten minutes, and the path may have become wider since.
 ///
 /// # Errors
 /// The kernel's, when there is no route.
-pub async fn egress_mtu(local: IpAddr, remote: SocketAddr, mark: Option<u32>) -> io::Result<u16> {
+pub async fn egress(local: IpAddr, remote: SocketAddr, mark: Option<u32>) -> io::Result<Egress> {
     let handle = connect()?;
     let source = (!local.is_unspecified()).then_some(local);
     let route = route_to(&handle, remote.ip(), source, mark).await?;
@@ -236,7 +246,8 @@ pub async fn egress_mtu(local: IpAddr, remote: SocketAddr, mark: Option<u32>) ->
             LinkAttribute::Mtu(mtu) => Some(mtu),
             _ => None,
         });
-    Ok(mtu.map_or(u16::MAX, |mtu| mtu.try_into().unwrap_or(u16::MAX)))
+    let mtu = mtu.map_or(u16::MAX, |mtu| mtu.try_into().unwrap_or(u16::MAX));
+    Ok(Egress { index, mtu })
 }
 
 fn connect() -> io::Result<Handle> {

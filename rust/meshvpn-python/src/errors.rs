@@ -44,6 +44,11 @@ pub(crate) fn tunnel_error(error: &TunnelError) -> PyErr {
         }
         TunnelError::Netns { .. } if is_denied(error.errno()) => denied(&message),
         TunnelError::Config { .. } => ConfigError::new_err(message),
+        TunnelError::Loop { .. } => config_error(
+            &message,
+            "add a more specific route to it outside the tunnel, or set `mark` and a routing rule \
+             for that mark",
+        ),
         TunnelError::Netns { .. } => no_namespace(&message),
         TunnelError::Aead(_) => config_error(
             &message,

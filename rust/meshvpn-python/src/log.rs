@@ -2,7 +2,7 @@
 //!
 //! The engine's threads put records into a queue and go on; a Python thread fetches them and hands
 //! them to `logging`. So no thread of the engine ever waits for the GIL. When Python does not keep
-//! up, the oldest records make room, and their number is told in the next one.
+//! up, details are left out and then the oldest records make room; how many is told in the next one.
 
 use std::collections::VecDeque;
 use std::fmt::{Debug, Write};
@@ -18,6 +18,12 @@ use crate::wait::wait_for;
 
 /// Records kept for Python; a tunnel logs a few a minute.
 const MAX_RECORDS: usize = 1024;
+/// Records of level DEBUG are kept only up to here: whoever sends us garbage makes one each time, and
+/// must not push out what matters.
+const MAX_WITH_DEBUG: usize = MAX_RECORDS / 2;
+
+/// Python's level for what is told in detail.
+const DEBUG: u8 = 10;
 
 static QUEUE: Queue = Queue {
     inner: Mutex::new(Inner::new()),
@@ -76,6 +82,10 @@ impl Inner {
 impl Queue {
     fn push(&self, record: LogRecord) {
         let mut inner = self.lock();
+        if record.0 == DEBUG && inner.records.len() >= MAX_WITH_DEBUG {
+            inner.lost += 1;
+            return;
+        }
         if inner.records.len() == MAX_RECORDS {
             inner.records.pop_front();
             inner.lost += 1;
@@ -96,7 +106,7 @@ impl Queue {
         };
         let lost = std::mem::take(&mut inner.lost);
         if lost > 0 {
-            let _ = write!(message, " ({lost} earlier records lost)");
+            let _ = write!(message, " ({lost} other records lost)");
         }
         Some(Some((level, target, message)))
     }
@@ -121,7 +131,7 @@ impl Subscriber for ToQueue {
             Level::ERROR => 40,
             Level::WARN => 30,
             Level::INFO => 20,
-            _ => 10,
+            _ => DEBUG,
         };
         // meshvpn_engine::tunnel::driver logs as meshvpn.tunnel.
         let module = event

@@ -145,6 +145,12 @@ pub enum TunnelError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The tunnel's own datagrams would go through the tunnel.
+    #[error("a route through the tunnel leads to its own remote {remote}")]
+    Loop {
+        /// The peer's address.
+        remote: SocketAddr,
+    },
     /// The process is out of threads, descriptors or randomness.
     #[error("the system refuses: {0}")]
     System(#[source] io::Error),
@@ -154,7 +160,10 @@ impl TunnelError {
     /// The kernel's error number, where one is behind it.
     pub fn errno(&self) -> Option<i32> {
         match self {
-            Self::Config { .. } | Self::Aead(_) | Self::Device(OpenError::Name(_)) => None,
+            Self::Config { .. }
+            | Self::Loop { .. }
+            | Self::Aead(_)
+            | Self::Device(OpenError::Name(_)) => None,
             Self::Device(OpenError::Kernel { source, .. })
             | Self::Netns { source, .. }
             | Self::Bind { source, .. }

@@ -24,7 +24,7 @@ use super::Started;
 use super::config::{TunnelConfig, TunnelError};
 use super::status::{Phase, Status};
 use crate::dataplane::{DataPlane, Report};
-use crate::netlink::{Link, egress_mtu};
+use crate::netlink::{Link, egress};
 use set_up::{enter_namespace, segments};
 
 /// How often the driver looks whether packets went out, which decides whether the path is watched.
@@ -191,8 +191,15 @@ impl Driver<'_> {
             ..
         } = self.config;
         // Without a route there is nothing to learn; sending will say so.
-        if let Ok(mtu) = egress_mtu(local.ip(), remote, mark).await {
-            self.machine.handle_interface_mtu(Instant::now(), mtu);
+        let Ok(outside) = egress(local.ip(), remote, mark).await else {
+            return;
+        };
+        if outside.index == self.link.index {
+            let device = &self.config.name;
+            warn!(device, %remote, "{}", TunnelError::Loop { remote });
+        } else {
+            self.machine
+                .handle_interface_mtu(Instant::now(), outside.mtu);
         }
     }
 

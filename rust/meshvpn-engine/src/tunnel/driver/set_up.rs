@@ -11,7 +11,7 @@ use tracing::{debug, info};
 use super::{Driver, SOCKET};
 use crate::aead;
 use crate::dataplane::DataPlane;
-use crate::netlink::{Link, egress_mtu};
+use crate::netlink::{Link, egress};
 use crate::netns;
 use crate::tun::{Device, Offload};
 use crate::tunnel::config::{TunnelConfig, TunnelError};
@@ -41,14 +41,15 @@ impl<'a> Driver<'a> {
         let (local, remote, outer) = (config.local, config.remote, config.outer());
         let socket = UdpSocket::bind(local, config.mark)
             .map_err(|source| TunnelError::Bind { local, source })?;
-        let interface_mtu =
-            egress_mtu(local.ip(), remote, config.mark)
-                .await
-                .map_err(|source| TunnelError::Unreachable {
-                    local,
-                    remote,
-                    source,
-                })?;
+        let unreachable = |source| TunnelError::Unreachable {
+            local,
+            remote,
+            source,
+        };
+        let outside = egress(local.ip(), remote, config.mark)
+            .await
+            .map_err(unreachable)?;
+        let interface_mtu = outside.mtu;
 
         let device = Device::open(&config.name, Offload::On)?;
         let link = Link::find(&device.name)?;
@@ -64,6 +65,12 @@ impl<'a> Driver<'a> {
         let segments = Some(segments(datagram_max));
         link.configure(mtu, segments, &config.addresses, &config.routes)
             .await?;
+        let outside = egress(local.ip(), remote, config.mark)
+            .await
+            .map_err(unreachable)?;
+        if outside.index == link.index {
+            return Err(TunnelError::Loop { remote });
+        }
 
         let path = Path {
             socket: SOCKET,
