@@ -54,7 +54,7 @@ pub struct Waiter(OwnedFd);
 const MAX_EVENTS: usize = 16;
 
 impl Waiter {
-    /// A waiter for `descriptors`; each is reported by its position. They must outlive the waiter.
+    /// A waiter for `descriptors`; each is reported by its position.
     ///
     /// # Errors
     /// When the process is out of descriptors.
@@ -67,24 +67,34 @@ impl Waiter {
         // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
         let waiter = Self(unsafe { OwnedFd::from_raw_fd(fd) });
         for (position, descriptor) in descriptors.iter().enumerate() {
-            let mut event = libc::epoll_event {
-                events: libc::EPOLLIN as u32,
-                u64: position as u64,
-            };
-            // SAFETY: `event` is valid for the call, and the kernel keeps no pointer to it.
-            let result = unsafe {
-                libc::epoll_ctl(
-                    fd,
-                    libc::EPOLL_CTL_ADD,
-                    descriptor.as_raw_fd(),
-                    &raw mut event,
-                )
-            };
-            if result < 0 {
-                return Err(io::Error::last_os_error());
-            }
+            waiter.add(*descriptor, position)?;
         }
         Ok(waiter)
+    }
+
+    /// Waits for `descriptor` too, also where a thread is just waiting, and reports it as `position`.
+    /// It is forgotten when it is closed.
+    ///
+    /// # Errors
+    /// When it is waited for already, or the kernel is out of memory.
+    pub fn add(&self, descriptor: BorrowedFd<'_>, position: usize) -> io::Result<()> {
+        let mut event = libc::epoll_event {
+            events: libc::EPOLLIN as u32,
+            u64: position as u64,
+        };
+        // SAFETY: `event` is valid for the call, and the kernel keeps no pointer to it.
+        let result = unsafe {
+            libc::epoll_ctl(
+                self.0.as_raw_fd(),
+                libc::EPOLL_CTL_ADD,
+                descriptor.as_raw_fd(),
+                &raw mut event,
+            )
+        };
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
     }
 
     /// Sleeps until something can be read, or has failed, and calls `ready` with its position; at

@@ -8,9 +8,11 @@
 //! | `tx` | TUN → network |
 //! | `rx` | network → TUN |
 //! | [`counters`] | what both publish |
+//! | [`sockets`] | what both send and receive with |
 
 pub mod counters;
 mod rx;
+pub mod sockets;
 mod tx;
 
 use std::io;
@@ -29,6 +31,7 @@ use crate::tun::{Device, Queue};
 use crate::udp::{BUFFER_LEN, UdpSocket};
 use crate::wait::{Waiter, Waker};
 use counters::Counters;
+use sockets::Sockets;
 
 /// Control messages that may wait for the driver. More at once can only be a flood, and a flood must
 /// not fill the memory.
@@ -52,7 +55,7 @@ pub enum Report {
 #[derive(Debug)]
 struct Shared<P> {
     queue: Queue,
-    sockets: Vec<UdpSocket>,
+    sockets: Sockets,
     peers: Arc<P>,
     counters: Arc<Counters>,
     waker: Waker,
@@ -80,21 +83,19 @@ impl<P: Peers + Send + Sync + 'static> DataPlane<P> {
         [sealing, opening]: [Box<dyn Aead>; 2],
     ) -> io::Result<(Self, mpsc::Receiver<Report>)> {
         let (reports, receiver) = mpsc::channel(CONTROL_QUEUE);
+        let waker = Waker::new()?;
         let shared = Arc::new(Shared {
             queue: device.queue,
-            sockets,
+            sockets: Sockets::new(sockets, &waker)?,
             peers,
             counters: Arc::default(),
-            waker: Waker::new()?,
+            waker,
             is_stopping: AtomicBool::new(false),
             can_segment: AtomicBool::new(crate::offload::can_segment()),
             reports,
         });
-        // Made here, not by the threads: whoever is told that it started has everything it needs.
-        let sending = Waiter::new(&[shared.queue.as_fd(), shared.waker.as_fd()])?;
-        let sockets = shared.sockets.iter().map(AsFd::as_fd);
-        let receiving: Vec<_> = sockets.chain([shared.waker.as_fd()]).collect();
-        let receiving = Waiter::new(&receiving)?;
+        // Made here, not by the thread: whoever is told that it started has everything it needs.
+        let frames = Waiter::new(&[shared.queue.as_fd(), shared.waker.as_fd()])?;
         let outbound = Outbound::new(sealing);
         let inbound = Inbound::new(opening, BUFFER_LEN, device.joins);
         let mut plane = Self {
@@ -102,10 +103,10 @@ impl<P: Peers + Send + Sync + 'static> DataPlane<P> {
             threads: Vec::new(),
         };
         plane.spawn(format!("{}-tx", device.name), move |shared| {
-            tx::run(shared, &sending, outbound)
+            tx::run(shared, &frames, outbound)
         })?;
         plane.spawn(format!("{}-rx", device.name), move |shared| {
-            rx::run(shared, &receiving, inbound)
+            rx::run(shared, inbound)
         })?;
         Ok((plane, receiver))
     }
@@ -115,8 +116,8 @@ impl<P: Peers + Send + Sync + 'static> DataPlane<P> {
         Arc::clone(&self.shared.counters)
     }
 
-    /// The sockets, for what the driver sends itself.
-    pub fn sockets(&self) -> &[UdpSocket] {
+    /// The sockets, for what the driver sends itself, and to change them.
+    pub fn sockets(&self) -> &Sockets {
         &self.shared.sockets
     }
 

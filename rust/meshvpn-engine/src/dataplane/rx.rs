@@ -9,20 +9,15 @@ use meshvpn_proto::forward::{Arrival, DropReason, Inbound, IpView, Peers};
 
 use super::{Report, Shared};
 use crate::udp::{BUFFER_LEN, BUFFERS, Receiver};
-use crate::wait::Waiter;
 
 /// Forwards until the data plane stops or the device is gone.
-pub(super) fn run<P: Peers>(
-    shared: &Shared<P>,
-    waiter: &Waiter,
-    inbound: Inbound,
-) -> io::Result<()> {
+pub(super) fn run<P: Peers>(shared: &Shared<P>, inbound: Inbound) -> io::Result<()> {
     let mut thread = Thread {
         shared,
         inbound,
         receiver: Receiver::new(),
     };
-    thread.run(waiter)
+    thread.run()
 }
 
 struct Thread<'a, P> {
@@ -32,11 +27,11 @@ struct Thread<'a, P> {
 }
 
 impl<P: Peers> Thread<'_, P> {
-    fn run(&mut self, waiter: &Waiter) -> io::Result<()> {
-        let mut ready = Vec::with_capacity(self.shared.sockets.len() + 1);
+    fn run(&mut self) -> io::Result<()> {
+        let mut ready = Vec::new();
         while !self.shared.is_stopping() {
             ready.clear();
-            waiter.wait(None, |position| ready.push(position))?;
+            self.shared.sockets.wait(|place| ready.push(place))?;
             // As in the sending thread: give way before going to sleep.
             while self.drain_all(&ready)? {
                 std::thread::yield_now();
@@ -45,24 +40,25 @@ impl<P: Peers> Thread<'_, P> {
         Ok(())
     }
 
-    fn drain_all(&mut self, sockets: &[usize]) -> io::Result<bool> {
+    fn drain_all(&mut self, places: &[usize]) -> io::Result<bool> {
         let mut had_any = false;
-        for socket in sockets {
-            had_any |= self.drain(*socket)?;
+        for place in places {
+            had_any |= self.drain(*place)?;
         }
         Ok(had_any)
     }
 
     /// Forwards what waits at one socket, a batch at a time, until there is nothing left; returns
     /// whether there was anything.
-    fn drain(&mut self, socket: usize) -> io::Result<bool> {
-        let Some(source) = self.shared.sockets.get(socket) else {
+    fn drain(&mut self, place: usize) -> io::Result<bool> {
+        let sockets = self.shared.sockets.load();
+        let Some(Some(socket)) = sockets.get(place) else {
             return Ok(false);
         };
         let mut had_any = false;
         let mut may_have_more = true;
         while may_have_more && !self.shared.is_stopping() {
-            may_have_more = match self.receiver.receive(source, socket) {
+            may_have_more = match self.receiver.receive(socket, place) {
                 Ok(is_full) => is_full,
                 // Nothing waits; or an ICMP error came back, which is not this thread's business.
                 Err(_) => return Ok(had_any),

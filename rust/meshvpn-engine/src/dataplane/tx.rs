@@ -7,7 +7,7 @@ use meshvpn_proto::forward::{DropReason, Outbound, Peers, Transmit};
 use meshvpn_proto::tunnel::Outer;
 
 use super::{Report, Shared};
-use crate::udp::SendOutcome;
+use crate::udp::{SendOutcome, UdpSocket};
 use crate::wait::Waiter;
 
 /// Forwards until the data plane stops or the device is gone.
@@ -58,9 +58,13 @@ fn drain<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) -> io::Result<bo
 }
 
 fn send<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) {
+    let sockets = shared.sockets.load();
     let mut total = SendOutcome::default();
     for transmit in outbound.transmits() {
-        total += transmit_one(shared, &transmit);
+        total += match sockets.get(transmit.path.socket) {
+            Some(Some(socket)) => transmit_one(shared, socket, &transmit),
+            _ => SendOutcome::failed(transmit.datagrams()),
+        };
     }
     if total.too_long > 0 {
         outbound.count_drop(DropReason::PathTooNarrow, total.too_long);
@@ -69,9 +73,12 @@ fn send<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) {
     outbound.count_drop(DropReason::SendFailed, total.failed);
 }
 
-fn transmit_one<P: Peers>(shared: &Shared<P>, transmit: &Transmit<'_>) -> SendOutcome {
+fn transmit_one<P: Peers>(
+    shared: &Shared<P>,
+    socket: &UdpSocket,
+    transmit: &Transmit<'_>,
+) -> SendOutcome {
     let path = transmit.path;
-    let socket = &shared.sockets[path.socket];
     if !transmit.may_fragment {
         let Transmit {
             contents,

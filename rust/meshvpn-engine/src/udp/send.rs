@@ -196,6 +196,14 @@ impl core::ops::AddAssign for SendOutcome {
 }
 
 impl SendOutcome {
+    /// Nothing was sent of `datagrams`.
+    pub fn failed(datagrams: u64) -> Self {
+        Self {
+            failed: datagrams,
+            ..Self::default()
+        }
+    }
+
     fn count(&mut self, result: io::Result<()>, datagrams: u64) {
         match result {
             Ok(()) => self.sent += datagrams,

@@ -24,6 +24,14 @@ pub struct Transmit<'a> {
     pub slot: usize,
 }
 
+impl Transmit<'_> {
+    /// Datagrams in it.
+    pub fn datagrams(&self) -> u64 {
+        self.segment_size
+            .map_or(1, |segment| self.contents.len().div_ceil(segment) as u64)
+    }
+}
+
 /// A packet as it will be sealed: its place in `staged`, padding included.
 pub(super) struct Staged {
     pub(super) range: Range<usize>,

@@ -264,7 +264,10 @@ impl Driver<'_> {
     }
 
     fn transmit(&self, transmit: &Transmit) {
-        let socket = &self.plane.sockets()[SOCKET];
+        let sockets = self.plane.sockets().load();
+        let Some(Some(socket)) = sockets.get(SOCKET) else {
+            return;
+        };
         let datagram = match transmit {
             Transmit::Datagram(datagram) => Some(datagram.clone()),
             Transmit::Message(message) => self.frame(message),

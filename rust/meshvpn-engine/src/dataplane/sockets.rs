@@ -1,0 +1,77 @@
+//! The sockets of a data plane: numbered places that the driver may fill and empty while it runs.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::udp::UdpSocket;
+use crate::wait::{Waiter, Waker};
+
+/// What the waiter reports when the waker was set: no socket's place.
+const WAKER: usize = usize::MAX;
+
+/// All sockets at one moment, by their places; a [`Path`](meshvpn_proto::forward::Path) names a place.
+pub type Places = Vec<Option<Arc<UdpSocket>>>;
+
+/// The sockets, and who waits for them.
+#[derive(Debug)]
+pub struct Sockets {
+    places: ArcSwap<Places>,
+    waiter: Waiter,
+}
+
+impl Sockets {
+    /// `sockets` in the first places. Whoever waits for them is woken by `waker` too.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn new(sockets: Vec<UdpSocket>, waker: &Waker) -> io::Result<Self> {
+        let waiter = Waiter::new(&[])?;
+        waiter.add(waker.as_fd(), WAKER)?;
+        for (place, socket) in sockets.iter().enumerate() {
+            waiter.add(socket.as_fd(), place)?;
+        }
+        let places = sockets.into_iter().map(|socket| Some(Arc::new(socket)));
+        Ok(Self {
+            places: ArcSwap::from_pointee(places.collect()),
+            waiter,
+        })
+    }
+
+    /// The sockets of this moment: load them once a batch.
+    pub fn load(&self) -> Guard<Arc<Places>> {
+        self.places.load()
+    }
+
+    /// Puts a socket into a place, or empties it. What was there is closed as soon as nobody is
+    /// using it.
+    ///
+    /// # Errors
+    /// When it cannot be waited for; then nothing has changed.
+    pub fn set(&self, place: usize, socket: Option<UdpSocket>) -> io::Result<()> {
+        if let Some(socket) = &socket {
+            self.waiter.add(socket.as_fd(), place)?;
+        }
+        let mut places = Places::clone(&self.load());
+        if places.len() <= place {
+            places.resize(place + 1, None);
+        }
+        places[place] = socket.map(Arc::new);
+        self.places.store(Arc::new(places));
+        Ok(())
+    }
+
+    /// Sleeps until something waits at a socket, or the waker is set; `ready` gets the places.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn wait(&self, mut ready: impl FnMut(usize)) -> io::Result<()> {
+        self.waiter.wait(None, |place| {
+            if place != WAKER {
+                ready(place);
+            }
+        })
+    }
+}
