@@ -10,7 +10,7 @@
 //! | [`session`] | transport sessions: AEAD seam, data framing, replay window, the pre-shared-key handshake |
 //! | [`path`] | what is known of a path: its MTU |
 //! | [`tunnel`] | a point-to-point tunnel: handshake and path together |
-//! | [`keys`] | secrets that people handle |
+//! | [`keys`] | keys that people handle: private, public, pre-shared |
 
 #![forbid(unsafe_code)]
 
