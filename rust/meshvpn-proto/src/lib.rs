@@ -10,6 +10,7 @@
 //! | [`session`] | transport sessions: AEAD seam, data framing, replay window, the pre-shared-key handshake |
 //! | [`path`] | what is known of a path: its MTU |
 //! | [`tunnel`] | a point-to-point tunnel: handshake and path together |
+//! | [`route`] | allowed IPs: which peer a packet goes to and may come from |
 //! | [`keys`] | keys that people handle: private, public, pre-shared |
 
 #![forbid(unsafe_code)]
@@ -18,5 +19,6 @@ pub mod forward;
 pub mod keys;
 pub mod packet;
 pub mod path;
+pub mod route;
 pub mod session;
 pub mod tunnel;
