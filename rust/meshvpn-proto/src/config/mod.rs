@@ -2,6 +2,7 @@
 //!
 //! | module | reads and writes |
 //! |---|---|
+//! | [`wg_quick`] | files for `wg-quick` and `wg setconf` |
 //! | [`uapi`] | the protocol of the socket `/var/run/wireguard/IFACE.sock` |
 //!
 //! Both are read whole and checked before anybody acts on a part of them. Their errors name the line and
@@ -9,5 +10,6 @@
 
 mod shown;
 pub mod uapi;
+pub mod wg_quick;
 
 pub use shown::Shown;

@@ -1,7 +1,7 @@
 //! An array of 256 places that has room for the taken ones alone.
 
 /// A set of bytes that knows how many of its members are below one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct ByteSet {
     words: [u64; 4],
     /// Members in the words before each word: one word has to be counted, not four.
@@ -39,9 +39,12 @@ pub(super) struct Sparse<V> {
 }
 
 impl<V> Sparse<V> {
-    pub(super) fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
-            places: ByteSet::default(),
+            places: ByteSet {
+                words: [0; 4],
+                before: [0; 4],
+            },
             values: Vec::new(),
         }
     }

@@ -31,6 +31,8 @@ mod error;
 mod peer_line;
 mod requests;
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 mod tests;
 
 pub use answer::{
