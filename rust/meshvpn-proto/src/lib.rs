@@ -10,13 +10,17 @@
 //! | [`session`] | transport sessions: AEAD seam, data framing, replay window, the pre-shared-key handshake |
 //! | [`path`] | what is known of a path: its MTU |
 //! | [`tunnel`] | a point-to-point tunnel: handshake and path together |
-//! | [`keys`] | secrets that people handle |
+//! | [`route`] | allowed IPs: which peer a packet goes to and may come from |
+//! | [`config`] | files of `wg-quick`, and the protocol that `wg` speaks |
+//! | [`keys`] | keys that people handle: private, public, pre-shared |
 
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod forward;
 pub mod keys;
 pub mod packet;
 pub mod path;
+pub mod route;
 pub mod session;
 pub mod tunnel;

@@ -4,6 +4,7 @@
 //! its `[[bin]]`, and seeds in `corpus/<name>/`. A test of meshvpn-proto, which compiles this
 //! file too, says what is missing and replays the corpora.
 
+mod config;
 mod forward;
 mod packet;
 mod tunnel;
@@ -23,6 +24,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("pcapng", packet::pcapng),
     ("probe", tunnel::probe),
     ("split_join", forward::split_join),
+    ("uapi", config::uapi),
+    ("wg_quick", config::wg_quick),
 ];
 
 /// Runs the target `name` on `data`.
