@@ -12,6 +12,7 @@
 
 pub mod aead;
 pub mod dataplane;
+mod driver_thread;
 pub mod netlink;
 pub mod netns;
 pub mod offload;
@@ -19,3 +20,4 @@ pub mod tun;
 pub mod tunnel;
 pub mod udp;
 pub mod wait;
+pub mod wireguard;

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use meshvpn_proto::forward::{Control, Inbound, Outbound, Peers};
+use meshvpn_proto::forward::{Confirmed, Control, Inbound, Outbound, SharedPeers};
 use meshvpn_proto::session::aead::Aead;
 use tokio::sync::mpsc;
 
@@ -47,6 +47,12 @@ pub enum Report {
     Control(Control),
     /// The kernel refused a datagram as longer than the interface takes.
     TooLong,
+    /// A frame waits because the peer in this slot has no session.
+    Waiting(usize),
+    /// A peer uses a session that waited for that.
+    Confirmed(Confirmed),
+    /// Peers have been active: told once until [`DataPlane::listen_for_activity`].
+    Activity,
     /// The TUN device is gone, or the system fails in a way that nothing can be done about.
     Stopped(io::Error),
 }
@@ -60,6 +66,10 @@ struct Shared<P> {
     counters: Arc<Counters>,
     waker: Waker,
     is_stopping: AtomicBool,
+    /// Wakes the sending thread alone: frames that waited may go.
+    resume: Waker,
+    must_resume: AtomicBool,
+    has_told_activity: AtomicBool,
     can_segment: AtomicBool,
     reports: mpsc::Sender<Report>,
 }
@@ -71,7 +81,7 @@ pub struct DataPlane<P> {
     threads: Vec<JoinHandle<()>>,
 }
 
-impl<P: Peers + Send + Sync + 'static> DataPlane<P> {
+impl<P: SharedPeers> DataPlane<P> {
     /// Starts both threads, each with its own cipher, in the calling thread's namespace.
     ///
     /// # Errors
@@ -91,11 +101,18 @@ impl<P: Peers + Send + Sync + 'static> DataPlane<P> {
             counters: Arc::default(),
             waker,
             is_stopping: AtomicBool::new(false),
+            resume: Waker::new()?,
+            must_resume: AtomicBool::new(false),
+            has_told_activity: AtomicBool::new(false),
             can_segment: AtomicBool::new(crate::offload::can_segment()),
             reports,
         });
         // Made here, not by the thread: whoever is told that it started has everything it needs.
-        let frames = Waiter::new(&[shared.queue.as_fd(), shared.waker.as_fd()])?;
+        let frames = Waiter::new(&[
+            shared.queue.as_fd(),
+            shared.waker.as_fd(),
+            shared.resume.as_fd(),
+        ])?;
         let outbound = Outbound::new(sealing);
         let inbound = Inbound::new(opening, BUFFER_LEN, device.joins);
         let mut plane = Self {
@@ -119,6 +136,19 @@ impl<P: Peers + Send + Sync + 'static> DataPlane<P> {
     /// The sockets, for what the driver sends itself, and to change them.
     pub fn sockets(&self) -> &Sockets {
         &self.shared.sockets
+    }
+
+    /// Sends what waited for sessions that are there now, and drops what was given up.
+    pub fn resume(&self) {
+        self.shared.must_resume.store(true, Ordering::Release);
+        self.shared.resume.wake();
+    }
+
+    /// Tells of activity again, once.
+    pub fn listen_for_activity(&self) {
+        self.shared
+            .has_told_activity
+            .store(false, Ordering::Release);
     }
 
     /// Starts a thread, whose end, also by a panic, the driver hears of.
@@ -166,6 +196,19 @@ impl<P> Shared<P> {
         let is_bare = matches!(&report, Report::Control(Control { slot: None, .. }));
         let is_crowded = is_bare && self.reports.capacity() < CONTROL_QUEUE / 2;
         !is_crowded && self.reports.try_send(report).is_ok()
+    }
+
+    /// Tells the driver that peers have been active, if it wants to hear that.
+    fn report_activity(&self)
+    where
+        P: SharedPeers,
+    {
+        if self.peers.has_activity()
+            && !self.has_told_activity.swap(true, Ordering::AcqRel)
+            && !self.report(Report::Activity)
+        {
+            self.has_told_activity.store(false, Ordering::Release);
+        }
     }
 
     /// Tells the driver that a thread has come to its end; this must not be forgotten.

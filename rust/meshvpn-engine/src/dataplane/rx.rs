@@ -5,13 +5,13 @@ use std::io::{self, IoSlice};
 use arrayvec::ArrayVec;
 use meshvpn_proto::forward::split::{MAX_SEGMENTS, SuperPacket};
 use meshvpn_proto::forward::virtio::{self, Header};
-use meshvpn_proto::forward::{Arrival, DropReason, Inbound, IpView, Peers};
+use meshvpn_proto::forward::{Arrival, DropReason, Inbound, IpView, SharedPeers};
 
 use super::{Report, Shared};
 use crate::udp::{BUFFER_LEN, BUFFERS, Receiver};
 
 /// Forwards until the data plane stops or the device is gone.
-pub(super) fn run<P: Peers>(shared: &Shared<P>, inbound: Inbound) -> io::Result<()> {
+pub(super) fn run<P: SharedPeers>(shared: &Shared<P>, inbound: Inbound) -> io::Result<()> {
     let mut thread = Thread {
         shared,
         inbound,
@@ -26,7 +26,7 @@ struct Thread<'a, P> {
     receiver: Receiver,
 }
 
-impl<P: Peers> Thread<'_, P> {
+impl<P: SharedPeers> Thread<'_, P> {
     fn run(&mut self) -> io::Result<()> {
         let mut ready = Vec::new();
         while !self.shared.is_stopping() {
@@ -78,8 +78,12 @@ impl<P: Peers> Thread<'_, P> {
             let (batch, following) = rest.split_at(batch_len(rest));
             rest = following;
             self.inbound
-                .receive(batch.iter().copied(), &*self.shared.peers);
+                .receive(batch.iter().copied(), &self.shared.peers.batch());
             write(self.shared, &mut self.inbound)?;
+            for confirmed in self.inbound.take_confirmed() {
+                // Told again with the next packet, until the driver has taken note.
+                self.shared.report(Report::Confirmed(confirmed));
+            }
             let messages = self.inbound.take_control();
             let lost = messages
                 .map(|message| self.shared.report(Report::Control(message)))
@@ -88,6 +92,7 @@ impl<P: Peers> Thread<'_, P> {
             self.inbound
                 .count_drop(DropReason::ControlOverflow, lost as u64);
         }
+        self.shared.report_activity();
         self.shared.counters.rx.add(&self.inbound.take_tally());
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::atomic::Ordering;
 
-use meshvpn_proto::forward::{DropReason, Outbound, Peers, Transmit};
+use meshvpn_proto::forward::{DropReason, Outbound, Peers, SharedPeers, Transmit};
 use meshvpn_proto::tunnel::Outer;
 
 use super::{Report, Shared};
@@ -11,13 +11,16 @@ use crate::udp::{SendOutcome, UdpSocket};
 use crate::wait::Waiter;
 
 /// Forwards until the data plane stops or the device is gone.
-pub(super) fn run<P: Peers>(
+pub(super) fn run<P: SharedPeers>(
     shared: &Shared<P>,
     waiter: &Waiter,
     mut outbound: Outbound,
 ) -> io::Result<()> {
     while !shared.is_stopping() {
         waiter.wait(None, |_| {})?;
+        if shared.must_resume.load(Ordering::Acquire) {
+            resume(shared, &mut outbound);
+        }
         // Giving way for a moment costs less than sleeping and being woken, and then there is
         // more to take at once. Sleep when that brought nothing.
         while drain(shared, &mut outbound)? {
@@ -27,17 +30,33 @@ pub(super) fn run<P: Peers>(
     Ok(())
 }
 
+/// Forwards frames that waited for a session, before any newer one.
+fn resume<P: SharedPeers>(shared: &Shared<P>, outbound: &mut Outbound) {
+    shared.resume.reset();
+    // Sessions that come from now on will be told again.
+    shared.must_resume.store(false, Ordering::Release);
+    let mut has_more = true;
+    while has_more {
+        let peers = shared.peers.batch();
+        has_more = outbound.push_parked(&peers);
+        flush(shared, outbound, &peers);
+    }
+}
+
 /// Forwards what waits at the TUN, a batch at a time, until there is nothing left; returns whether
 /// there was anything.
-fn drain<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) -> io::Result<bool> {
-    let peers = &*shared.peers;
+fn drain<P: SharedPeers>(shared: &Shared<P>, outbound: &mut Outbound) -> io::Result<bool> {
     let mut is_dry = false;
     let mut had_any = false;
     while !is_dry && !shared.is_stopping() {
+        if shared.must_resume.load(Ordering::Acquire) {
+            resume(shared, outbound);
+        }
+        let peers = shared.peers.batch();
         while !is_dry && !outbound.is_full() {
             match shared.queue.read(outbound.frame_buffer()) {
                 Ok(len) => {
-                    outbound.push(len, peers);
+                    outbound.push(len, &peers);
                     had_any = true;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => is_dry = true,
@@ -45,24 +64,34 @@ fn drain<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) -> io::Result<bo
                 Err(error) => return Err(error),
             }
         }
-        outbound.seal();
-        send(shared, outbound);
-        for reply in outbound.replies() {
-            // An ICMP error that gets lost is repeated when its cause is.
-            let _ = shared.queue.write(&[IoSlice::new(reply)]);
-        }
-        outbound.clear(peers);
-        shared.counters.tx.add(&outbound.take_tally());
+        flush(shared, outbound, &peers);
     }
     Ok(had_any)
 }
 
-fn send<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) {
+/// Seals and sends a batch, and tells who has to know.
+fn flush<P: SharedPeers>(shared: &Shared<P>, outbound: &mut Outbound, peers: &P::Batch<'_>) {
+    outbound.seal();
+    send(shared, outbound, peers);
+    for reply in outbound.replies() {
+        // An ICMP error that gets lost is repeated when its cause is.
+        let _ = shared.queue.write(&[IoSlice::new(reply)]);
+    }
+    for slot in outbound.take_waiting() {
+        // When it is lost, the slot's activity says the same a little later.
+        shared.report(Report::Waiting(slot));
+    }
+    outbound.clear(peers);
+    shared.report_activity();
+    shared.counters.tx.add(&outbound.take_tally());
+}
+
+fn send<P: SharedPeers>(shared: &Shared<P>, outbound: &mut Outbound, peers: &P::Batch<'_>) {
     let sockets = shared.sockets.load();
     let mut total = SendOutcome::default();
     for transmit in outbound.transmits() {
         total += match sockets.get(transmit.path.socket) {
-            Some(Some(socket)) => transmit_one(shared, socket, &transmit),
+            Some(Some(socket)) => transmit_one(shared, socket, &transmit, peers),
             _ => SendOutcome::failed(transmit.datagrams()),
         };
     }
@@ -73,10 +102,11 @@ fn send<P: Peers>(shared: &Shared<P>, outbound: &mut Outbound) {
     outbound.count_drop(DropReason::SendFailed, total.failed);
 }
 
-fn transmit_one<P: Peers>(
+fn transmit_one<P: SharedPeers>(
     shared: &Shared<P>,
     socket: &UdpSocket,
     transmit: &Transmit<'_>,
+    peers: &P::Batch<'_>,
 ) -> SendOutcome {
     let path = transmit.path;
     if !transmit.may_fragment {
@@ -93,7 +123,7 @@ fn transmit_one<P: Peers>(
             &shared.can_segment,
         );
     }
-    let slot = shared.peers.slot(transmit.slot);
+    let slot = peers.slot(transmit.slot);
     let headers = Outer::towards(path.destination.ip()).overhead();
     let path_mtu = slot.datagram_max.load(Ordering::Relaxed) as u16 + headers;
     socket.send_fragmented(transmit.contents, path.source, path.destination, path_mtu)

@@ -110,15 +110,21 @@ impl Device {
 
 /// Whether the device outlives its descriptor: then somebody else made it.
 fn is_persistent(fd: &OwnedFd) -> io::Result<bool> {
+    let request = interface_request(fd)?;
+    // SAFETY: what was asked answers with the flags.
+    let flags = unsafe { request.ifr_ifru.ifru_flags };
+    Ok(libc::c_int::from(flags) & libc::IFF_PERSIST != 0)
+}
+
+/// The name and flags of the device behind a descriptor.
+pub(super) fn interface_request(fd: &OwnedFd) -> io::Result<libc::ifreq> {
     // SAFETY: all zeros is a valid `ifreq`.
     let mut request: libc::ifreq = unsafe { core::mem::zeroed() };
     // SAFETY: the kernel fills in `request`, which lives through the call.
     if unsafe { libc::ioctl(fd.as_raw_fd(), TUNGETIFF, &raw mut request) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: this ioctl answers with the flags.
-    let flags = unsafe { request.ifr_ifru.ifru_flags };
-    Ok(libc::c_int::from(flags) & libc::IFF_PERSIST != 0)
+    Ok(request)
 }
 
 /// Whether a device can be called `name`; to be asked before anything else is named after it.

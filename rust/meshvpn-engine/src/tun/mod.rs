@@ -5,12 +5,14 @@
 //! | `device` | opening a kernel device, with or without offload |
 //! | this one | reading and writing frames on a descriptor |
 //! | [`monitor`] | a device without a tunnel, for those who look at packets |
+//! | [`watch`] | how a device is that others may change |
 //!
 //! A [`Queue`] is any descriptor that gives one frame a `read` and takes one a `writev`: a TUN, or
 //! one end of a [pair in memory](Queue::pair), by which the whole data plane runs without root.
 
 mod device;
 pub mod monitor;
+pub mod watch;
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

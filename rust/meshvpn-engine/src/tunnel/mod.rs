@@ -13,14 +13,11 @@ mod config;
 mod driver;
 mod status;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use crate::dataplane::counters::Counters;
+use crate::driver_thread::DriverThread;
 pub use config::{TunnelConfig, TunnelError};
 pub use status::{Event, EventKind, Phase, Snapshot, Status};
 
@@ -31,10 +28,7 @@ pub struct Tunnel {
     aead: &'static str,
     counters: Arc<Counters>,
     status: Arc<Status>,
-    stop: Arc<Notify>,
-    driver: Mutex<Option<JoinHandle<()>>>,
-    /// The process that has the threads; a forked child has only this handle.
-    owner: u32,
+    driver: DriverThread,
 }
 
 /// What the driver hands over once everything is set up.
@@ -53,41 +47,25 @@ impl Tunnel {
         config.check()?;
         let name = config.name.clone();
         let status = Arc::new(Status::new().map_err(TunnelError::System)?);
-        let stop = Arc::new(Notify::new());
-        let (started, result) = mpsc::sync_channel(1);
-        let driver = std::thread::Builder::new()
-            .name(format!("{name}-driver"))
-            .spawn({
-                let (status, stop) = (Arc::clone(&status), Arc::clone(&stop));
-                move || {
-                    let run = AssertUnwindSafe(|| driver::run(config, &status, &stop, &started));
-                    if catch_unwind(run).is_err() {
-                        status.close(Some("the driver panicked".into()));
-                    }
-                }
-            })
-            .map_err(TunnelError::System)?;
-        let result = result.recv().unwrap_or_else(|_| {
-            Err(TunnelError::System(std::io::Error::other(
-                "the driver thread failed to start",
-            )))
-        });
-        match result {
-            Ok(Started { aead, counters }) => Ok(Self {
-                name,
-                aead,
-                counters,
-                status,
-                stop,
-                driver: Mutex::new(Some(driver)),
-                owner: std::process::id(),
-            }),
-            Err(error) => {
-                // The thread is past its last use of anything shared; wait until its sockets are gone.
-                let _ = driver.join();
-                Err(error)
-            }
-        }
+        let (driver, Started { aead, counters }) = DriverThread::start(
+            &name,
+            TunnelError::System,
+            {
+                let status = Arc::clone(&status);
+                move |stop, started| driver::run(config, &status, stop, started)
+            },
+            {
+                let status = Arc::clone(&status);
+                move || status.close(Some("the driver panicked".into()))
+            },
+        )?;
+        Ok(Self {
+            name,
+            aead,
+            counters,
+            status,
+            driver,
+        })
     }
 
     /// The device's name.
@@ -124,17 +102,9 @@ impl Tunnel {
     /// In a child that was forked while the tunnel was open, nothing happens: the tunnel is its
     /// parent's. The child's copies of the descriptors keep the device until it ends or closes them.
     pub fn close(&self) {
-        if std::process::id() != self.owner {
-            return;
+        if self.driver.close() {
+            self.status.close(None);
         }
-        self.stop.notify_one();
-        // Held until the end, so that nobody returns before it is done.
-        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(driver) = driver.take() {
-            // A driver that panicked has said so on stderr, and its device is gone with it.
-            let _ = driver.join();
-        }
-        self.status.close(None);
     }
 }
 

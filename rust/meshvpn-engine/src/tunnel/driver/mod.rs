@@ -102,6 +102,8 @@ impl Driver<'_> {
                 report = self.reports.recv() => match report {
                     Some(Report::Control(control)) => self.handle_control(&control),
                     Some(Report::TooLong) => self.handle_refused().await,
+                    // Of peers whose sessions come and go: here there is one, and it is told of anew.
+                    Some(Report::Waiting(_) | Report::Confirmed(_) | Report::Activity) => {}
                     Some(Report::Stopped(error)) => {
                         let reason = if error.raw_os_error() == Some(libc::EBADFD) {
                             "the device was deleted".to_owned()

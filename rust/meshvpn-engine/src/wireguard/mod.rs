@@ -1,0 +1,2 @@
+//! WireGuard.
+mod uapi;
