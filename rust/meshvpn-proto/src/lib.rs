@@ -9,9 +9,13 @@
 //! | [`forward`] | the batch forwarder: split, checksum, route, seal · open, replay, judge, join |
 //! | [`session`] | transport sessions: AEAD seam, data framing, replay window, the pre-shared-key handshake |
 //! | [`path`] | what is known of a path: its MTU |
+//! | [`noise`] | WireGuard's handshake, its messages, cookies and timestamps |
+//! | [`peer`] | one WireGuard peer: handshakes, sessions, timers |
+//! | [`wireguard`] | a WireGuard device: all peers, and what the data plane sees of them |
 //! | [`tunnel`] | a point-to-point tunnel: handshake and path together |
 //! | [`route`] | allowed IPs: which peer a packet goes to and may come from |
 //! | [`config`] | files of `wg-quick`, and the protocol that `wg` speaks |
+//! | [`time`] | what pure code is told about time |
 //! | [`keys`] | keys that people handle: private, public, pre-shared |
 
 #![forbid(unsafe_code)]
@@ -19,8 +23,12 @@
 pub mod config;
 pub mod forward;
 pub mod keys;
+pub mod noise;
 pub mod packet;
 pub mod path;
+pub mod peer;
 pub mod route;
 pub mod session;
+pub mod time;
 pub mod tunnel;
+pub mod wireguard;

@@ -86,7 +86,7 @@ impl Listener {
         };
         Ok(Self {
             listener: socket.listen(BACKLOG)?,
-            watch: AsyncFd::new(watch(directory)?)?,
+            watch: AsyncFd::register(watch(directory)?)?,
             file,
         })
     }

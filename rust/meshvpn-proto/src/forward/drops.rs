@@ -30,6 +30,8 @@ reasons! {
     NoRoute = "no_route",
     /// From the TUN: the peer has agreed on no keys yet.
     NoSession = "no_session",
+    /// From the TUN: nobody knows yet where the peer is.
+    NoEndpoint = "no_endpoint",
     /// From the TUN: longer than the path takes; answered with ICMP where the rules allow.
     TooBig = "too_big",
     /// To the network: the kernel refused the datagram (unreachable, interface down).
@@ -50,6 +52,19 @@ reasons! {
     ForeignSource = "foreign_source",
     /// From the network: a handshake message that the key does not authenticate, or an old one.
     BadHandshake = "bad_handshake",
+    /// From the network: a handshake message whose sender did not know our public key.
+    BadMac1 = "bad_mac1",
+    /// From the network: a handshake message while there were too many; answered with a cookie, which
+    /// says how to do better.
+    UnderLoad = "under_load",
+    /// From the network: too many handshake messages from one address.
+    RateLimited = "rate_limited",
+    /// From the network: an initiation from nobody whom we know.
+    UnknownPeer = "unknown_peer",
+    /// From the network: an initiation no newer than the last one from that peer, or too soon after it.
+    OldHandshake = "old_handshake",
+    /// From the network: a cookie that answers nothing that we sent.
+    BadCookie = "bad_cookie",
     /// From a peer: its allowed IPs do not hold the packet's source.
     SourceNotAllowed = "source_not_allowed",
     /// From a peer: more control messages at once than we are willing to keep.

@@ -7,7 +7,8 @@
 //!
 //! The owner receives into buffers of its own, hands them all over in one call to
 //! [`Inbound::receive`], writes the [writes](Inbound::writes) to the TUN, and passes the
-//! [control messages](Inbound::take_control) to the driver.
+//! [control messages](Inbound::take_control) and [confirmed sessions](Inbound::take_confirmed) to the
+//! driver.
 
 use core::net::SocketAddr;
 use core::ops::Range;
@@ -22,7 +23,7 @@ use super::peers::{Claim, Peers};
 use super::view::IpView;
 use super::{DropReason, Tally};
 use crate::session::aead::{Aead, MAX_BATCH, Open, TAG_LEN};
-use crate::session::transport::{DataMessage, SealedSession};
+use crate::session::transport::{DataMessage, HEADER_LEN, SealedSession};
 
 /// Room before each opened packet: its virtio header, rounded up so that packets stay aligned.
 const HEADROOM: usize = 16;
@@ -34,9 +35,9 @@ pub struct Inbound {
     opened_len: usize,
     joiner: Joiner,
     sessions: Vec<KnownSession>,
-    /// Slots that this batch has packets from, and how many.
-    received: Vec<(usize, u64)>,
+    received: Vec<Received>,
     control: Vec<Control>,
+    confirmed: Vec<Confirmed>,
     tally: Tally,
 }
 
@@ -45,6 +46,26 @@ struct KnownSession {
     index: u32,
     slot: usize,
     session: Arc<SealedSession>,
+}
+
+/// What this batch has from one peer.
+struct Received {
+    slot: usize,
+    packets: u64,
+    bytes: u64,
+    has_data: bool,
+    /// Where the last of it came from.
+    source: SocketAddr,
+    socket: usize,
+}
+
+/// The peer has shown that it has the keys of a session which waited for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Confirmed {
+    /// The peer's slot.
+    pub slot: usize,
+    /// The session, by our number.
+    pub index: u32,
 }
 
 /// A data message on its way through one AEAD call.
@@ -69,6 +90,7 @@ impl Inbound {
             sessions: Vec::with_capacity(8),
             received: Vec::with_capacity(8),
             control: Vec::new(),
+            confirmed: Vec::new(),
             tally: Tally::default(),
         }
     }
@@ -109,8 +131,16 @@ impl Inbound {
         self.open(&mut pending, peers);
         self.joiner.finish(&mut self.opened);
         self.sessions.clear();
-        for (slot, packets) in self.received.drain(..) {
-            peers.slot(slot).count(0, packets);
+        for received in self.received.drain(..) {
+            let slot = peers.slot(received.slot);
+            slot.count_received(received.packets, received.bytes);
+            let mut is_first = slot.noted.received(received.has_data);
+            if slot.follow(received.socket, received.source) {
+                is_first |= slot.noted.moved();
+            }
+            if is_first {
+                peers.mark_active(received.slot);
+            }
         }
     }
 
@@ -132,6 +162,12 @@ impl Inbound {
     /// What the driver should see, oldest first.
     pub fn take_control(&mut self) -> impl Iterator<Item = Control> {
         self.control.drain(..)
+    }
+
+    /// Sessions that the peer has confirmed. Each is told once a batch until
+    /// [somebody takes note](SealedSession::confirm), so a lost report is repeated.
+    pub fn take_confirmed(&mut self) -> impl Iterator<Item = Confirmed> {
+        self.confirmed.drain(..)
     }
 
     /// What was counted since the last call.
@@ -217,17 +253,24 @@ impl Inbound {
             let known = first.known;
             let session = Arc::clone(&self.sessions[known].session);
             let mut window = session.replay_window();
+            let mut is_confirmed = false;
             while let Some((message, valid)) =
                 pending.next_if(|(message, _)| message.known == known)
             {
                 let result = match (valid, valid && window.accept(message.message.counter)) {
                     (false, _) => Err(DropReason::BadTag),
                     (true, false) => Err(DropReason::Replayed),
-                    (true, true) => self.deliver(&message, peers),
+                    (true, true) => {
+                        is_confirmed = true;
+                        self.deliver(&message, peers)
+                    }
                 };
                 if let Err(reason) = result {
                     self.tally.drop(reason, 1);
                 }
+            }
+            if is_confirmed && session.awaits_confirmation() {
+                self.note_confirmed(known);
             }
         }
     }
@@ -265,10 +308,23 @@ impl Inbound {
         jobs.iter().map(|job| job.valid).collect()
     }
 
+    fn note_confirmed(&mut self, known: usize) {
+        let KnownSession { slot, index, .. } = self.sessions[known];
+        let confirmed = Confirmed { slot, index };
+        if !self.confirmed.contains(&confirmed) {
+            self.confirmed.push(confirmed);
+        }
+    }
+
     /// Passes on an authentic packet: to the TUN, to the driver, or, when it is empty, to nobody.
     fn deliver(&mut self, message: &Pending<'_>, peers: &impl Peers) -> Result<(), DropReason> {
         let slot = self.sessions[message.known].slot;
-        self.count_received(slot);
+        self.count_received(
+            slot,
+            HEADER_LEN + message.message.sealed.len(),
+            !message.opened.is_empty(),
+            (message.source, message.socket),
+        );
         let plaintext = &self.opened[message.opened.clone()];
         match plaintext.first().map(|byte| byte >> 4) {
             None => Ok(()),
@@ -293,7 +349,7 @@ impl Inbound {
         arrival: &Arrival<'_>,
         peers: &impl Peers,
     ) -> Result<(), DropReason> {
-        self.count_received(slot);
+        self.count_received(slot, packet.len(), true, (arrival.source, arrival.socket));
         if !matches!(packet.first().map(|byte| byte >> 4), Some(4 | 6)) {
             let Arrival { source, socket, .. } = *arrival;
             return keep(&mut self.control, Some(slot), packet, source, socket);
@@ -304,10 +360,29 @@ impl Inbound {
         self.push_packet(range.start, &view, slot, peers)
     }
 
-    fn count_received(&mut self, slot: usize) {
-        match self.received.iter_mut().rfind(|(known, _)| *known == slot) {
-            Some((_, packets)) => *packets += 1,
-            None => self.received.push((slot, 1)),
+    fn count_received(
+        &mut self,
+        slot: usize,
+        bytes: usize,
+        has_data: bool,
+        (source, socket): (SocketAddr, usize),
+    ) {
+        let before = self.received.iter_mut().rfind(|known| known.slot == slot);
+        match before {
+            Some(received) => {
+                received.packets += 1;
+                received.bytes += bytes as u64;
+                received.has_data |= has_data;
+                (received.source, received.socket) = (source, socket);
+            }
+            None => self.received.push(Received {
+                slot,
+                packets: 1,
+                bytes: bytes as u64,
+                has_data,
+                source,
+                socket,
+            }),
         }
     }
 

@@ -8,12 +8,15 @@
 //! | seal, and put equal datagrams together for one send | [`outbound`], [`send`] |
 //! | open, refuse replays, judge | [`inbound`], [`arrival`] |
 //! | put segments together for one write | [`join`], `flow` |
+//! | keep what has to wait for a handshake | [`parked`] |
+//! | tell timers what passed | [`activity`] |
 //! | count what was dropped, and why | [`drops`] |
 //!
 //! [`Outbound`] and [`Inbound`] are independent and belong to one thread each. They share peers
 //! through [`Slot`]s, never with a lock per packet. The engine puts a TUN and UDP sockets around
 //! them, the tests and the simulator put buffers there; the code between is the same.
 
+pub mod activity;
 pub mod arrival;
 pub mod checksum;
 pub mod drops;
@@ -21,17 +24,19 @@ mod flow;
 pub mod inbound;
 pub mod join;
 pub mod outbound;
+pub mod parked;
 pub mod peers;
 pub mod send;
 pub mod split;
 pub mod view;
 pub mod virtio;
 
+pub use activity::Activity;
 pub use arrival::{Arrival, Control};
 pub use drops::{DropReason, Tally};
-pub use inbound::Inbound;
+pub use inbound::{Confirmed, Inbound};
 pub use join::Joins;
 pub use outbound::Outbound;
-pub use peers::{Claim, Path, Peers, Slot};
+pub use peers::{Claim, Path, Peers, SharedPeers, Slot};
 pub use send::Transmit;
 pub use view::IpView;

@@ -9,6 +9,10 @@
 //! the TUN is dry or the batch [is full](Outbound::is_full); then it [seals](Outbound::seal), sends
 //! the [transmits](Outbound::transmits), writes the [replies](Outbound::replies) back to the TUN,
 //! and [clears](Outbound::clear).
+//!
+//! Frames for a peer that agrees on keys only now [wait](super::parked). The owner tells the driver
+//! [whose](Outbound::take_waiting) that is, and when the driver says that sessions have come or will not come,
+//! [pushes](Outbound::push_parked) them.
 
 use core::net::IpAddr;
 use core::sync::atomic::Ordering;
@@ -16,6 +20,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
+use super::parked::Parked;
 use super::peers::{Path, Peers};
 use super::send::{MAX_SEND_BYTES, Staged, Transmit, run_len};
 use super::split::{MAX_HEADERS, MAX_SEGMENTS, SinglePacket, SuperPacket};
@@ -59,6 +64,9 @@ pub struct Outbound {
     frames: usize,
     replies: Box<[u8]>,
     reply_lens: ArrayVec<usize, MAX_REPLIES>,
+    parked: Parked,
+    /// Slots for which a first frame waits.
+    waiting: Vec<usize>,
     tally: Tally,
 }
 
@@ -69,6 +77,8 @@ struct Target {
     path: Arc<Path>,
     datagram_max: usize,
     packets: u64,
+    /// Of UDP payload.
+    bytes: u64,
 }
 
 impl Outbound {
@@ -85,6 +95,8 @@ impl Outbound {
             frames: 0,
             replies: vec![0; MAX_REPLIES * REPLY_LEN].into(),
             reply_lens: ArrayVec::new(),
+            parked: Parked::default(),
+            waiting: Vec::new(),
             tally: Tally::default(),
         }
     }
@@ -101,6 +113,29 @@ impl Outbound {
         if let Err(reason) = self.try_push(len, peers) {
             self.tally.drop(reason, 1);
         }
+    }
+
+    /// Takes frames that waited for a session which is there now, as many as the batch has room for; returns
+    /// whether there are more. To be called when a session was installed or waiting frames were given up,
+    /// on an empty batch and before any new frame, which would overtake them.
+    pub fn push_parked(&mut self, peers: &impl Peers) -> bool {
+        let given_up = self.parked.release(peers);
+        self.tally.drop(DropReason::NoSession, given_up);
+        while !self.is_full()
+            && let Some(frame) = self.parked.next()
+        {
+            self.frames += 1;
+            if let Err(reason) = self.push_frame(&frame, peers) {
+                self.tally.drop(reason, 1);
+            }
+        }
+        self.parked.has_released()
+    }
+
+    /// The slots for which a first frame has begun to wait: each is told once, so somebody should see to
+    /// it soon. (That more is wanted shows in the slot's [activity](super::activity), too.)
+    pub fn take_waiting(&mut self) -> impl Iterator<Item = usize> {
+        self.waiting.drain(..)
     }
 
     /// The batch should be sealed and sent before the next frame is read.
@@ -188,7 +223,13 @@ impl Outbound {
     /// Forgets the batch, and counts it.
     pub fn clear(&mut self, peers: &impl Peers) {
         for target in self.targets.drain(..) {
-            peers.slot(target.slot).count(target.packets, 0);
+            if target.packets > 0 {
+                let slot = peers.slot(target.slot);
+                slot.count_sent(target.packets, target.bytes);
+                if slot.noted.sent_data() {
+                    peers.mark_active(target.slot);
+                }
+            }
         }
         self.packets.clear();
         self.staged_len = 0;
@@ -223,6 +264,20 @@ impl Outbound {
         let header = Header::parse(header).ok_or(DropReason::Malformed)?;
         let view = IpView::parse(packet)?;
         let slot = peers.route(&view, packet)?;
+        match self.stage_frame(&header, packet, &view, slot, peers) {
+            Err(DropReason::NoSession) => self.park(slot, frame, peers),
+            result => result,
+        }
+    }
+
+    fn stage_frame(
+        &mut self,
+        header: &Header,
+        packet: &[u8],
+        view: &IpView,
+        slot: usize,
+        peers: &impl Peers,
+    ) -> Result<(), DropReason> {
         let target = self.target(slot, peers)?;
         let Target {
             ref session,
@@ -231,14 +286,32 @@ impl Outbound {
         } = self.targets[target];
         let largest = datagram_max.saturating_sub(session.overhead());
         let result = if header.gso.is_some() {
-            self.stage_segments(&header, packet, &view, target, largest)
+            self.stage_segments(header, packet, view, target, largest)
         } else {
-            self.stage_single(&header, &packet[..view.total_len], &view, target, largest)
+            self.stage_single(header, &packet[..view.total_len], view, target, largest)
         };
         if result == Err(DropReason::TooBig) {
-            self.reply_too_big(packet, &view, largest);
+            self.reply_too_big(packet, view, largest);
         }
         result
+    }
+
+    /// Keeps a frame until there is a session, where one may come.
+    fn park(&mut self, slot: usize, frame: &[u8], peers: &impl Peers) -> Result<(), DropReason> {
+        let state = peers.slot(slot);
+        if !state.parks.load(Ordering::Relaxed) {
+            return Err(DropReason::NoSession);
+        }
+        let epoch = state.discards.load(Ordering::Relaxed);
+        let outcome = self.parked.park(slot, epoch, frame);
+        self.tally.drop(DropReason::NoSession, outcome.dropped);
+        if outcome.is_first && !self.waiting.contains(&slot) {
+            self.waiting.push(slot);
+        }
+        if state.noted.wants_session() {
+            peers.mark_active(slot);
+        }
+        Ok(())
     }
 
     fn target(&mut self, slot: usize, peers: &impl Peers) -> Result<usize, DropReason> {
@@ -246,8 +319,8 @@ impl Outbound {
             return Ok(known);
         }
         let state = peers.slot(slot);
+        let path = state.path.load_full().ok_or(DropReason::NoEndpoint)?;
         let session = state.session.load_full().ok_or(DropReason::NoSession)?;
-        let path = state.path.load_full().ok_or(DropReason::NoSession)?;
         let datagram_max = state.datagram_max.load(Ordering::Relaxed);
         self.targets.push(Target {
             slot,
@@ -255,6 +328,7 @@ impl Outbound {
             path,
             datagram_max,
             packets: 0,
+            bytes: 0,
         });
         Ok(self.targets.len() - 1)
     }
@@ -333,6 +407,7 @@ impl Outbound {
             Session::Plain => len,
             Session::Sealed(_) => padded_len(len, largest),
         };
+        to.bytes += (padded + to.session.overhead()) as u64;
         let start = self.staged_len;
         let range = start..start + padded;
         self.staged_len = range.end;

@@ -5,11 +5,12 @@
 
 use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 
 use super::DropReason;
+use super::activity::Noted;
 use super::view::IpView;
 use crate::session::transport::{SealedSession, Session};
 
@@ -37,6 +38,18 @@ pub struct Slot {
     pub sent_packets: AtomicU64,
     /// Inner packets and keepalives taken from it.
     pub received_packets: AtomicU64,
+    /// Bytes of UDP payload sent to it.
+    pub sent_bytes: AtomicU64,
+    /// Bytes of UDP payload that came from it, authentic ones.
+    pub received_bytes: AtomicU64,
+    /// What passed, for the owner of its timers.
+    pub noted: Noted,
+    /// The session comes and goes: packets wait for it instead of being dropped.
+    pub parks: AtomicBool,
+    /// An authentic packet from elsewhere moves the path there.
+    pub roams: AtomicBool,
+    /// How often what waited was given up.
+    pub discards: AtomicU64,
 }
 
 impl Slot {
@@ -49,14 +62,41 @@ impl Slot {
         }
     }
 
-    /// Counts traffic; called once a batch.
-    pub(super) fn count(&self, sent: u64, received: u64) {
-        if sent > 0 {
-            self.sent_packets.fetch_add(sent, Ordering::Relaxed);
+    /// Gives up what waits for a session: no handshake will come of it.
+    pub fn discard_parked(&self) {
+        self.discards.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts what was sent; called once a batch.
+    pub(super) fn count_sent(&self, packets: u64, bytes: u64) {
+        self.sent_packets.fetch_add(packets, Ordering::Relaxed);
+        self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts what was received; called once a batch.
+    pub(super) fn count_received(&self, packets: u64, bytes: u64) {
+        self.received_packets.fetch_add(packets, Ordering::Relaxed);
+        self.received_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Follows a roaming peer; true when it has moved. The local address is left to the kernel, for the
+    /// one that was right for the old path may be wrong for the new one.
+    pub(super) fn follow(&self, socket: usize, destination: SocketAddr) -> bool {
+        if !self.roams.load(Ordering::Relaxed) {
+            return false;
         }
-        if received > 0 {
-            self.received_packets.fetch_add(received, Ordering::Relaxed);
+        let path = self.path.load();
+        let is_there = path
+            .as_ref()
+            .is_some_and(|path| (path.socket, path.destination) == (socket, destination));
+        if !is_there {
+            self.path.store(Some(Arc::new(Path {
+                socket,
+                source: None,
+                destination,
+            })));
         }
+        !is_there
     }
 }
 
@@ -102,4 +142,47 @@ pub trait Peers {
     /// # Errors
     /// Why it may not.
     fn admit(&self, slot: usize, view: &IpView, packet: &[u8]) -> Result<(), DropReason>;
+
+    /// The slot has noted its first activity since that was last taken: called at the end of a batch, and
+    /// then no more until somebody takes it. Where no timers depend on it, nothing need be done.
+    fn mark_active(&self, _slot: usize) {}
+}
+
+/// The peers of one device as its threads share them: each batch takes a view for itself, and so what
+/// is the same for all packets of a batch is looked up once.
+pub trait SharedPeers: Send + Sync + 'static {
+    /// What a batch sees.
+    type Batch<'a>: Peers
+    where
+        Self: 'a;
+
+    /// A view for one batch, not to be kept longer.
+    fn batch(&self) -> Self::Batch<'_>;
+
+    /// Some slot was [marked](Peers::mark_active), and nobody has taken that yet.
+    fn has_activity(&self) -> bool {
+        false
+    }
+}
+
+impl<P: Peers> Peers for &P {
+    fn route(&self, view: &IpView, packet: &[u8]) -> Result<usize, DropReason> {
+        P::route(self, view, packet)
+    }
+
+    fn slot(&self, slot: usize) -> &Slot {
+        P::slot(self, slot)
+    }
+
+    fn claim(&self, datagram: &[u8], source: SocketAddr) -> Result<Claim, DropReason> {
+        P::claim(self, datagram, source)
+    }
+
+    fn admit(&self, slot: usize, view: &IpView, packet: &[u8]) -> Result<(), DropReason> {
+        P::admit(self, slot, view, packet)
+    }
+
+    fn mark_active(&self, slot: usize) {
+        P::mark_active(self, slot);
+    }
 }

@@ -12,7 +12,7 @@
 //!
 //! Any thread may seal or open: the counter is atomic, the replay window is locked once a batch.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::aead::{Key, TAG_LEN};
@@ -59,6 +59,7 @@ pub struct SealedSession {
     receive_key: Key,
     next_counter: AtomicU64,
     received: Mutex<ReplayWindow>,
+    awaits_confirmation: AtomicBool,
 }
 
 impl SealedSession {
@@ -71,7 +72,24 @@ impl SealedSession {
             receive_key,
             next_counter: AtomicU64::new(0),
             received: Mutex::default(),
+            awaits_confirmation: AtomicBool::new(false),
         }
+    }
+
+    /// The same session, which the peer must have shown to have the keys of before we send with it.
+    pub fn awaiting_confirmation(mut self) -> Self {
+        self.awaits_confirmation = AtomicBool::new(true);
+        self
+    }
+
+    /// Whether nobody has [confirmed](Self::confirm) yet that the peer has the keys.
+    pub fn awaits_confirmation(&self) -> bool {
+        self.awaits_confirmation.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that the peer has the keys.
+    pub fn confirm(&self) {
+        self.awaits_confirmation.store(false, Ordering::Relaxed);
     }
 
     /// The key that our packets are sealed with.
@@ -94,6 +112,11 @@ impl SealedSession {
         self.next_counter
             .store(REJECT_AFTER_MESSAGES, Ordering::Relaxed);
         None
+    }
+
+    /// Whether no packet can be numbered any more.
+    pub fn is_used_up(&self) -> bool {
+        self.sent() >= REJECT_AFTER_MESSAGES
     }
 
     /// Packets numbered so far.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use crate::forward::{Claim, DropReason, IpView, Path, Peers, Slot};
+use crate::forward::{Claim, DropReason, IpView, Path, Peers, SharedPeers, Slot};
 use crate::session::preshared::HELLO;
 use crate::session::transport::{DataMessage, SealedSession, Session};
 
@@ -61,6 +61,14 @@ impl PointToPoint {
         self.slot
             .session
             .store(Some(Arc::new(Session::Sealed(session))));
+    }
+}
+
+impl SharedPeers for PointToPoint {
+    type Batch<'a> = &'a Self;
+
+    fn batch(&self) -> Self::Batch<'_> {
+        self
     }
 }
 

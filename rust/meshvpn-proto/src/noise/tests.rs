@@ -1,0 +1,443 @@
+//! Published vectors, and what must fail.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::cookie::{COOKIE_LIFETIME, Checker, Stamper};
+use super::handshake::{HandshakeError, Initiator, Noise, Responder, SessionKeys};
+use super::identity::Identity;
+use super::messages::{Authenticated, CookieReply, Initiation, Response};
+use super::reveal::{Token, TokenState};
+use super::tai64n::Tai64n;
+use crate::keys::{PresharedKey, PrivateKey, PublicKey};
+use crate::session::aead::{Aead, Portable, Seal, TAG_LEN};
+
+/// The vector of the cacophony library for this construction, which snow publishes too.
+mod cacophony {
+    pub(super) const PROLOGUE: &str = "4a6f686e2047616c74";
+    pub(super) const PSK: &str = "54686973206973206d7920417573747269616e20706572737065637469766521";
+    pub(super) const STATICS: [&str; 2] = [
+        "e61ef9919cde45dd5f82166404bd08e38bceb5dfdfded0a34c8df7ed542214d1",
+        "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893",
+    ];
+    pub(super) const EPHEMERALS: [&str; 2] = [
+        "893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a",
+        "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b",
+    ];
+    pub(super) const RESPONDER: &str =
+        "31e0303fd6418d2f8c0e78b91f22e8caed0fbe48656dcf4767e4834f701b8f62";
+    pub(super) const HASH: &str =
+        "f5191b875290abcd41347ac3622d9679688a7e980229cb937ef748336cfde0e5";
+    /// Payload and message: two of the handshake, then data, from both in turn.
+    pub(super) const MESSAGES: [(&str, &str); 6] = [
+        (
+            "4c756477696720766f6e204d69736573",
+            "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c7944\
+             001e21de9f98ddd8e2ad57527207feb56253c9c94a9e496782ecfcb2a75fbcaf\
+             1b52948cc48daefe660c62119ab5000980c84831215f2441eba616548e832985\
+             464cf17e51ee93109008399a21f7e13f",
+        ),
+        (
+            "4d757272617920526f746862617264",
+            "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f144808843\
+             cb765f2caef0751b8f007572dab0322217755c0632f365717edbf34d33e87a",
+        ),
+        (
+            "462e20412e20486179656b",
+            "8153ca9833bc3c1b91a7e66e5f4d4f5b59bf9e64c2f20d15f0bba7",
+        ),
+        (
+            "4361726c204d656e676572",
+            "07af0c9c86e1b4e80f36b04ff7688d51141af3debd0332f0a705ef",
+        ),
+        (
+            "4a65616e2d426170746973746520536179",
+            "6ab1467c0448cc78394494abaaf23afce0e234315d6e2624dcbfa8a21c1c4d073d",
+        ),
+        (
+            "457567656e2042f6686d20766f6e2042617765726b",
+            "dfc346c0d2296ae6cf1acf6f12b8456a1dba228cf8d8b774aacf1c47fc53aa80ebc7a4c292",
+        ),
+    ];
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<_> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
+}
+
+fn key(hex: &str) -> [u8; 32] {
+    bytes(hex).try_into().unwrap()
+}
+
+#[test]
+fn the_cacophony_vector_holds() {
+    use cacophony::*;
+    let identities = STATICS.map(|hex| Arc::new(Identity::open(PrivateKey::new(key(hex)))));
+    let responder = PublicKey::new(key(RESPONDER));
+    assert_eq!(*identities[1].public_key(), responder);
+    let prologue = bytes(PROLOGUE);
+    let mut sides = [
+        Noise::new(&identities[0], Some(responder), &prologue, None).unwrap(),
+        Noise::new(&identities[1], None, &prologue, None).unwrap(),
+    ];
+    for (side, ephemeral) in sides.iter_mut().zip(EPHEMERALS) {
+        side.set_preshared(Some(&PresharedKey::new(key(PSK))));
+        side.vault.set_ephemeral(PrivateKey::new(key(ephemeral)));
+    }
+    for (number, (payload, message)) in MESSAGES[..2].iter().enumerate() {
+        let (payload, message) = (bytes(payload), bytes(message));
+        let mut written = vec![0; message.len()];
+        sides[number].write(number, &payload, &mut written).unwrap();
+        assert_eq!(written, message);
+        let mut read = vec![0; payload.len()];
+        sides[1 - number].read(number, &message, &mut read).unwrap();
+        assert_eq!(read, payload);
+    }
+    assert_eq!(sides[0].hash(), bytes(HASH));
+    assert_eq!(sides[1].hash(), bytes(HASH));
+    let keys = sides.each_mut().map(|side| side.split().unwrap());
+    for (number, (payload, message)) in MESSAGES[2..].iter().enumerate() {
+        let plaintext = bytes(payload);
+        let mut out = vec![0; plaintext.len() + TAG_LEN];
+        Portable.seal(&mut [Seal {
+            key: &keys[number % 2][number % 2],
+            counter: number as u64 / 2,
+            plaintext: &plaintext,
+            out: &mut out,
+        }]);
+        assert_eq!(out, bytes(message));
+    }
+}
+
+/// Two identities that know each other.
+struct Pair {
+    initiator: Arc<Identity>,
+    responder: Arc<Identity>,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let [initiator, responder] = [1, 2].map(|seed| Identity::new(PrivateKey::new([seed; 32])));
+        initiator.learn(*responder.public_key());
+        responder.learn(*initiator.public_key());
+        Self {
+            initiator: Arc::new(initiator),
+            responder: Arc::new(responder),
+        }
+    }
+
+    fn begin(&self, preshared: Option<&PresharedKey>, seed: u8) -> (Initiator, Initiation) {
+        let ephemeral = PrivateKey::new([seed; 32]);
+        let peer = *self.responder.public_key();
+        let mut initiator = Initiator::new(&self.initiator, peer, preshared, ephemeral).unwrap();
+        let initiation = initiator.initiate(5, &stamp()).unwrap();
+        (initiator, initiation)
+    }
+
+    fn answer(
+        &self,
+        initiation: &Initiation,
+        preshared: Option<&PresharedKey>,
+        seed: u8,
+    ) -> (Response, SessionKeys) {
+        let mut responder = Responder::read(&self.responder, initiation).unwrap();
+        assert_eq!(responder.initiator(), self.initiator.public_key());
+        assert_eq!(responder.timestamp(), &stamp());
+        let ephemeral = PrivateKey::new([seed; 32]);
+        responder.answer(6, preshared, ephemeral).unwrap()
+    }
+}
+
+fn stamp() -> Tai64n {
+    Tai64n::after(None, Duration::from_secs(1_000_000))
+}
+
+fn shown(keys: &SessionKeys) -> [[u8; 32]; 2] {
+    [&keys.send, &keys.receive].map(|key| *key.expose())
+}
+
+#[test]
+fn both_sides_get_the_same_keys_and_other_ones_each_time() {
+    let pair = Pair::new();
+    let mut seen = Vec::new();
+    for preshared in [None, Some(PresharedKey::new([9; 32]))] {
+        for seeds in [[10, 20], [10, 21], [11, 20]] {
+            let (mut initiator, initiation) = pair.begin(preshared.as_ref(), seeds[0]);
+            let (response, theirs) = pair.answer(&initiation, preshared.as_ref(), seeds[1]);
+            assert_eq!(
+                (initiation.sender(), response.sender(), response.receiver()),
+                (5, 6, 5)
+            );
+            let [send, receive] = shown(&initiator.finish(&response).unwrap());
+            assert_eq!(shown(&theirs), [receive, send]);
+            assert!(!seen.contains(&send) && !seen.contains(&receive) && send != receive);
+            seen.extend([send, receive]);
+        }
+    }
+}
+
+#[test]
+fn an_initiation_is_read_by_nobody_else() {
+    let pair = Pair::new();
+    let (_, initiation) = pair.begin(None, 10);
+    let other = Arc::new(Identity::open(PrivateKey::new([3; 32])));
+    let error = Responder::read(&other, &initiation).unwrap_err();
+    assert_eq!(error, HandshakeError::NotAuthentic);
+}
+
+#[test]
+fn a_stranger_is_refused_unless_all_are_welcome() {
+    let pair = Pair::new();
+    pair.responder.forget(pair.initiator.public_key());
+    let (_, initiation) = pair.begin(None, 10);
+    let error = Responder::read(&pair.responder, &initiation).unwrap_err();
+    assert_eq!(error, HandshakeError::Stranger);
+    let open = Arc::new(Identity::open(pair.responder.private_key().clone()));
+    let responder = Responder::read(&open, &initiation).unwrap();
+    assert_eq!(responder.initiator(), pair.initiator.public_key());
+}
+
+#[test]
+fn nobody_initiates_to_a_peer_that_it_does_not_know() {
+    let pair = Pair::new();
+    let peer = PrivateKey::new([3; 32]).public_key();
+    let mut initiator =
+        Initiator::new(&pair.initiator, peer, None, PrivateKey::new([4; 32])).unwrap();
+    let error = initiator.initiate(5, &stamp()).unwrap_err();
+    assert_eq!(error, HandshakeError::Stranger);
+}
+
+#[test]
+fn a_public_key_that_agrees_on_zero_is_refused() {
+    let pair = Pair::new();
+    let worthless = PublicKey::new([0; 32]);
+    pair.initiator.learn(worthless);
+    let ephemeral = PrivateKey::new([4; 32]);
+    let mut initiator = Initiator::new(&pair.initiator, worthless, None, ephemeral).unwrap();
+    let error = initiator.initiate(5, &stamp()).unwrap_err();
+    assert_eq!(error, HandshakeError::NotAuthentic);
+}
+
+#[test]
+fn any_changed_bit_is_noticed() {
+    let pair = Pair::new();
+    let (mut initiator, initiation) = pair.begin(None, 10);
+    for at in 8..116 {
+        let mut changed = initiation.clone();
+        changed.bytes_mut()[at] ^= 1;
+        assert!(
+            Responder::read(&pair.responder, &changed).is_err(),
+            "byte {at}"
+        );
+    }
+    let (response, theirs) = pair.answer(&initiation, None, 20);
+    for at in 12..60 {
+        let mut changed = response.clone();
+        changed.bytes_mut()[at] ^= 0x80 >> (at % 8);
+        // X25519 ignores the highest bit of a public key; the hash does not.
+        assert!(initiator.finish(&changed).is_err(), "byte {at}");
+    }
+    // After all those, the right one is still taken.
+    let [send, receive] = shown(&initiator.finish(&response).unwrap());
+    assert_eq!(shown(&theirs), [receive, send]);
+    assert!(initiator.finish(&response).is_err(), "once is enough");
+}
+
+#[test]
+fn a_wrong_preshared_key_is_noticed_by_the_initiator() {
+    let pair = Pair::new();
+    let keys = [
+        None,
+        Some(PresharedKey::new([8; 32])),
+        Some(PresharedKey::new([9; 32])),
+    ];
+    for (mine, theirs) in [(0, 1), (1, 0), (1, 2)] {
+        let (mut initiator, initiation) = pair.begin(keys[mine].as_ref(), 10);
+        let (response, _) = pair.answer(&initiation, keys[theirs].as_ref(), 20);
+        let error = initiator.finish(&response).unwrap_err();
+        assert_eq!(error, HandshakeError::NotAuthentic);
+    }
+}
+
+#[test]
+fn keys_are_given_only_at_the_end_and_messages_only_once() {
+    let pair = Pair::new();
+    let (mut initiator, initiation) = pair.begin(None, 10);
+    assert_eq!(
+        initiator.initiate(5, &stamp()).unwrap_err(),
+        HandshakeError::OutOfOrder
+    );
+    let mut responder = Responder::read(&pair.responder, &initiation).unwrap();
+    responder
+        .answer(6, None, PrivateKey::new([20; 32]))
+        .unwrap();
+    let again = responder.answer(6, None, PrivateKey::new([21; 32]));
+    assert_eq!(again.unwrap_err(), HandshakeError::OutOfOrder);
+}
+
+/// What both sides saw is the same, ends in the keys, and is not spoilt by a wrong response.
+#[test]
+fn secrets_are_revealed_on_request() {
+    let pair = Pair::new();
+    let preshared = PresharedKey::new([9; 32]);
+    let peer = *pair.responder.public_key();
+    let ephemeral = PrivateKey::new([10; 32]);
+    let mut initiator =
+        Initiator::reveal_secrets(&pair.initiator, peer, Some(&preshared), ephemeral).unwrap();
+    let initiation = initiator.initiate(5, &stamp()).unwrap();
+    let mut responder = Responder::reveal_secrets(&pair.responder, &initiation).unwrap();
+    assert_eq!(initiator.secrets(), responder.secrets());
+    assert_eq!(initiator.secrets().len(), 8);
+    let ephemeral = PrivateKey::new([20; 32]);
+    let (response, keys) = responder.answer(6, Some(&preshared), ephemeral).unwrap();
+    let mut wrong = response.clone();
+    wrong.bytes_mut()[50] ^= 1;
+    assert!(initiator.finish(&wrong).is_err());
+    initiator.finish(&response).unwrap();
+    let states = initiator.secrets();
+    assert_eq!(states, responder.secrets());
+    let tokens: Vec<_> = states.iter().map(|state| state.token).collect();
+    use Token::*;
+    let expected = [
+        Name,
+        Prologue,
+        ResponderStatic,
+        E,
+        Es,
+        S,
+        Ss,
+        Payload,
+        E,
+        Ee,
+        Se,
+        Psk,
+        Payload,
+    ];
+    assert_eq!(tokens, expected);
+    // Whitepaper, section 5.4.2: C := HASH(construction), H := HASH(C || identifier) …
+    let name = "60e26daef327efc02ec335e2a025d2d016eb4206f87277f52d38d1988b78cd36";
+    let prologue = "2211b361081ac566691243db458ad5322d9c6c662293e8b70ee19c65ba079ef3";
+    assert_eq!(states[0].hash, key(name));
+    assert_eq!(*states[0].chaining_key, key(name));
+    assert_eq!(states[1].hash, key(prologue));
+    // … and in section 5.4.5: the keys are KDF2(C, nothing).
+    let last: &TokenState = states.last().unwrap();
+    let [to_responder, to_initiator, _] = super::primitives::kdf(&last.chaining_key, &[]);
+    assert_eq!(shown(&keys), [*to_initiator, *to_responder]);
+    let shown = format!("{states:?}");
+    assert!(
+        shown.contains("TokenState(psk, secret)")
+            && !shown.contains('['.to_string().as_str().repeat(2).as_str())
+    );
+
+    let (silent, _) = pair.begin(None, 10);
+    assert!(silent.secrets().is_empty());
+}
+
+#[expect(clippy::disallowed_methods, reason = "time has to begin somewhere")]
+fn beginning() -> Instant {
+    Instant::now()
+}
+
+fn random(seed: u8) -> impl FnMut() -> zeroize::Zeroizing<[u8; 32]> {
+    let mut next = seed;
+    move || {
+        next += 1;
+        zeroize::Zeroizing::new([next; 32])
+    }
+}
+
+#[test]
+fn a_cookie_proves_an_address_until_it_is_old() {
+    let pair = Pair::new();
+    let (_, mut initiation) = pair.begin(None, 10);
+    let own = pair.responder.public_key();
+    let (mut checker, mut stamper) = (Checker::new(own), Stamper::new(own));
+    let now = beginning();
+    let source = "192.0.2.1:1234".parse().unwrap();
+    assert!(!checker.has_valid_mac1(&initiation));
+    stamper.stamp(now, &mut initiation);
+    assert!(checker.has_valid_mac1(&initiation));
+    assert!(!checker.has_valid_mac2(now, &initiation, source));
+    assert!(!Checker::new(pair.initiator.public_key()).has_valid_mac1(&initiation));
+
+    let reply = checker.reply(now, &initiation, source, random(1));
+    assert_eq!(reply.receiver(), initiation.sender());
+    let mut forged = reply.as_bytes().to_vec();
+    forged[40] ^= 1;
+    assert!(!stamper.take_cookie(now, &CookieReply::parse(&forged).unwrap()));
+    assert!(stamper.take_cookie(now, &reply));
+    assert!(!stamper.take_cookie(now, &reply), "replayed");
+
+    stamper.stamp(now, &mut initiation);
+    assert!(checker.has_valid_mac2(now, &initiation, source));
+    let mapped = "[::ffff:192.0.2.1]:1234".parse().unwrap();
+    assert!(checker.has_valid_mac2(now, &initiation, mapped));
+    for elsewhere in ["192.0.2.1:1235", "192.0.2.2:1234", "[2001:db8::1]:1234"] {
+        let elsewhere = elsewhere.parse().unwrap();
+        assert!(!checker.has_valid_mac2(now, &initiation, elsewhere));
+    }
+    let late = now + COOKIE_LIFETIME;
+    assert!(!checker.has_valid_mac2(late, &initiation, source));
+    stamper.stamp(late, &mut initiation);
+    let (_, _, mac2) = initiation.parts();
+    assert_eq!(*mac2, [0; 16], "an old cookie is not used");
+}
+
+#[test]
+fn only_who_saw_the_message_can_send_a_cookie_for_it() {
+    let pair = Pair::new();
+    let own = pair.responder.public_key();
+    let (mut checker, mut stamper) = (Checker::new(own), Stamper::new(own));
+    let now = beginning();
+    let source = "[2001:db8::1]:1234".parse().unwrap();
+    let (_, mut first) = pair.begin(None, 10);
+    stamper.stamp(now, &mut first);
+    let reply = checker.reply(now, &first, source, random(1));
+    let (_, mut second) = pair.begin(None, 11);
+    stamper.stamp(now, &mut second);
+    assert!(
+        !stamper.take_cookie(now, &reply),
+        "it answers the message before"
+    );
+    let reply = checker.reply(now, &second, source, random(7));
+    assert!(stamper.take_cookie(now, &reply));
+}
+
+#[test]
+fn messages_read_back() {
+    let pair = Pair::new();
+    let (_, initiation) = pair.begin(None, 10);
+    assert_eq!(
+        Initiation::parse(initiation.as_bytes()),
+        Some(initiation.clone())
+    );
+    let fields = [
+        &initiation.as_bytes()[..8],
+        initiation.ephemeral(),
+        initiation.sealed_static(),
+        initiation.sealed_timestamp(),
+        &[0; 32],
+    ];
+    assert_eq!(fields.concat(), initiation.as_bytes());
+    let (response, _) = pair.answer(&initiation, None, 20);
+    let fields = [
+        &response.as_bytes()[..12],
+        response.ephemeral(),
+        response.sealed_nothing(),
+        &[0; 32],
+    ];
+    assert_eq!(fields.concat(), response.as_bytes());
+    for wrong in [
+        &initiation.as_bytes()[..147],
+        &[&initiation.as_bytes()[..], &[0]].concat(),
+    ] {
+        assert_eq!(Initiation::parse(wrong), None);
+    }
+    let mut reserved = initiation.clone();
+    reserved.bytes_mut()[2] = 1;
+    assert_eq!(Initiation::parse(reserved.as_bytes()), None);
+    assert_eq!(Response::parse(initiation.as_bytes()), None);
+}

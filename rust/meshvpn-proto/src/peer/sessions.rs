@@ -1,0 +1,155 @@
+//! A peer's sessions: at most three at a time (whitepaper, section 6.3).
+//!
+//! *Current* is what we send with. *Previous* still takes what was on the way when it was replaced.
+//! *Next* is a session that the peer began: we answered, and do not send with it before something
+//! authentic under it shows that our answer arrived.
+//!
+//! # Both at once
+//!
+//! When both sides begin a handshake in the same moment, both may succeed, and there are two new sessions.
+//! Either works for either direction, but each side would go on to renew its own, for ever. So of two
+//! such sessions both sides keep that which the peer with the smaller public key began. Peers that do not
+//! know this rule are not hurt by it: the other session can still be received with.
+
+use core::time::Duration;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrayvec::ArrayVec;
+
+use super::timers::{REJECT_AFTER_TIME, REKEY_TIMEOUT};
+use crate::session::transport::SealedSession;
+
+/// Who began a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// We did.
+    Initiator,
+    /// The peer did.
+    Responder,
+}
+
+/// A session and what its timers need.
+#[derive(Debug)]
+pub(super) struct Established {
+    pub(super) session: Arc<SealedSession>,
+    pub(super) role: Role,
+    born: Instant,
+}
+
+impl Established {
+    pub(super) fn new(session: Arc<SealedSession>, role: Role, now: Instant) -> Self {
+        Self {
+            session,
+            role,
+            born: now,
+        }
+    }
+
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.born)
+    }
+
+    fn is_usable(&self, now: Instant) -> bool {
+        self.age(now) < REJECT_AFTER_TIME
+    }
+
+    /// Whether both sides began at once: each before it could know of the other's handshake.
+    fn crossed(&self, other: &Self) -> bool {
+        let apart = self.born.max(other.born) - self.born.min(other.born);
+        self.role != other.role && apart < REKEY_TIMEOUT
+    }
+}
+
+/// The numbers of sessions that are gone.
+pub(super) type Gone = ArrayVec<u32, 3>;
+
+/// The three places.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    previous: Option<Established>,
+    current: Option<Established>,
+    next: Option<Established>,
+}
+
+impl Sessions {
+    /// What we send with.
+    pub(super) fn current(&self) -> Option<&Established> {
+        self.current.as_ref()
+    }
+
+    /// Our handshake was answered: we send with `new` from now on.
+    pub(super) fn begin(&mut self, new: Established) -> Gone {
+        let mut gone = Gone::new();
+        if let Some(next) = self.next.take_if(|next| !next.crossed(&new)) {
+            // The peer is answering us now, so it may not have had our answer; but it may.
+            drop_into(&mut gone, self.current.take());
+            drop_into(&mut gone, self.previous.replace(next));
+        } else if let Some(current) = self.current.take() {
+            drop_into(&mut gone, self.previous.replace(current));
+        }
+        self.current = Some(new);
+        gone
+    }
+
+    /// We answered the peer's handshake: it may use `new` from now on.
+    pub(super) fn offer(&mut self, new: Established) -> Gone {
+        let mut gone = Gone::new();
+        drop_into(&mut gone, self.next.replace(new));
+        drop_into(&mut gone, self.previous.take());
+        gone
+    }
+
+    /// The peer has used session `index`: when that is the next one, we send with it from now on, unless
+    /// both sides began at once and ours is to stay; `is_first` tells whether our public key is the smaller
+    /// one. `None` when it is another session.
+    pub(super) fn confirm(&mut self, index: u32, is_first: bool) -> Option<Gone> {
+        let next = self
+            .next
+            .take_if(|next| next.session.local_index == index)?;
+        let mut gone = Gone::new();
+        let keeps_current = is_first
+            && self
+                .current
+                .as_ref()
+                .is_some_and(|current| current.role == Role::Initiator && current.crossed(&next));
+        let former = if keeps_current {
+            Some(next)
+        } else {
+            self.current.replace(next)
+        };
+        if let Some(former) = former {
+            drop_into(&mut gone, self.previous.replace(former));
+        }
+        Some(gone)
+    }
+
+    /// Drops what is too old.
+    pub(super) fn expire(&mut self, now: Instant) -> Gone {
+        let mut gone = Gone::new();
+        for place in [&mut self.previous, &mut self.current, &mut self.next] {
+            drop_into(&mut gone, place.take_if(|session| !session.is_usable(now)));
+        }
+        gone
+    }
+
+    /// Drops all.
+    pub(super) fn clear(&mut self) -> Gone {
+        let mut gone = Gone::new();
+        for place in [&mut self.previous, &mut self.current, &mut self.next] {
+            drop_into(&mut gone, place.take());
+        }
+        gone
+    }
+
+    /// When [`Self::expire`] has something to do.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        let all = [&self.previous, &self.current, &self.next];
+        let births = all.into_iter().flatten().map(|session| session.born);
+        births.min().map(|born| born + REJECT_AFTER_TIME)
+    }
+}
+
+fn drop_into(gone: &mut Gone, session: Option<Established>) {
+    gone.extend(session.map(|session| session.session.local_index));
+}

@@ -1,0 +1,14 @@
+//! WireGuard devices on a bad network in virtual time: hours pass in milliseconds, and the same seed gives
+//! the same bytes.
+
+#[path = "../virtual_time/chance.rs"]
+mod chance;
+mod flood;
+mod handshakes;
+mod net;
+mod node;
+mod peers;
+mod refusals;
+mod roaming;
+mod storms;
+mod timers;
