@@ -8,8 +8,20 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
+use crate::tunnel::TunnelError;
+
 /// Where `ip netns` keeps the namespaces that have names.
 const NAMED: &str = "/var/run/netns";
+
+/// Moves the calling thread, which will be a driver, into the namespace that it was told; nowhere when it
+/// was told none.
+pub(crate) fn enter_named(name: Option<&str>) -> Result<(), TunnelError> {
+    let Some(name) = name else { return Ok(()) };
+    enter(name).map_err(|source| TunnelError::Netns {
+        name: name.to_owned(),
+        source,
+    })
+}
 
 /// Moves the calling thread into the namespace called `name` (as `ip netns` lists it), or at the
 /// path `name` if it holds a slash, e.g. `/proc/1234/ns/net`.

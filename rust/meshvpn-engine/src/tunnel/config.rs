@@ -135,6 +135,12 @@ pub enum TunnelError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// `wg` could not be let in.
+    #[error("cannot create the UAPI socket: {source}")]
+    Uapi {
+        /// What the system said.
+        source: io::Error,
+    },
     /// There is no way to the peer.
     #[error("no route from {local} to {remote}: {source}")]
     Unreachable {
@@ -167,6 +173,7 @@ impl TunnelError {
             Self::Device(OpenError::Kernel { source, .. })
             | Self::Netns { source, .. }
             | Self::Bind { source, .. }
+            | Self::Uapi { source }
             | Self::Unreachable { source, .. }
             | Self::System(source) => source.raw_os_error(),
             Self::Netlink(error) => error.source.raw_os_error(),

@@ -19,6 +19,7 @@ use std::time::Duration;
 use crate::dataplane::counters::Counters;
 use crate::driver_thread::DriverThread;
 pub use config::{TunnelConfig, TunnelError};
+pub(crate) use driver::segments;
 pub use status::{Event, EventKind, Phase, Snapshot, Status};
 
 /// A running tunnel. Dropping it closes it.

@@ -82,7 +82,7 @@ struct Inner {
 }
 
 impl Status {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let snapshot = Snapshot {
             phase: Phase::Connecting,
             path_mtu: 0,
@@ -138,14 +138,14 @@ impl Status {
         self.waker.as_fd()
     }
 
-    pub(super) fn set_mtu(&self, path_mtu: u16, mtu: u16) {
+    pub(crate) fn set_mtu(&self, path_mtu: u16, mtu: u16) {
         self.update(|snapshot| {
             (snapshot.path_mtu, snapshot.mtu) = (path_mtu, mtu);
             EventKind::PathMtu { path_mtu, mtu }
         });
     }
 
-    pub(super) fn set_up(&self, is_up: bool) {
+    pub(crate) fn set_up(&self, is_up: bool) {
         self.update(|snapshot| {
             let (phase, event) = if is_up {
                 (Phase::Up, EventKind::Up)
@@ -157,14 +157,14 @@ impl Status {
         });
     }
 
-    pub(super) fn count_session(&self) {
+    pub(crate) fn count_session(&self) {
         self.update(|snapshot| {
             snapshot.sessions += 1;
             EventKind::Session
         });
     }
 
-    pub(super) fn close(&self, failure: Option<String>) {
+    pub(crate) fn close(&self, failure: Option<String>) {
         self.update(|snapshot| {
             snapshot.phase = Phase::Closed;
             snapshot.failure.clone_from(&failure);

@@ -75,6 +75,32 @@ impl UdpSocket {
         Ok(socket)
     }
 
+    /// As [`Self::bind`], for peers that do not probe their paths: what is longer than the path takes is
+    /// fragmented, as kernels do it for their own tunnels.
+    ///
+    /// # Errors
+    /// The kernel's, as for [`Self::bind`].
+    pub fn bind_fragmenting(local: SocketAddr, mark: Option<u32>) -> io::Result<Self> {
+        let socket = Self::bind(local, mark)?;
+        if socket.is_v4 {
+            let mode = libc::IP_PMTUDISC_DONT;
+            socket.set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, mode)?;
+        } else {
+            // No router fragments IPv6: here what ICMP says of the path has to be believed.
+            let mode = libc::IPV6_PMTUDISC_WANT;
+            socket.set(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, mode)?;
+        }
+        Ok(socket)
+    }
+
+    /// Sets the firewall mark of everything that it sends from now on; 0 is none.
+    ///
+    /// # Errors
+    /// The kernel's: a mark needs `CAP_NET_ADMIN`.
+    pub fn set_mark(&self, mark: u32) -> io::Result<()> {
+        self.set(libc::SOL_SOCKET, libc::SO_MARK, mark as libc::c_int)
+    }
+
     /// The address it is bound to, with the port that the kernel chose if it was given 0.
     pub fn local(&self) -> SocketAddr {
         self.local
@@ -104,7 +130,7 @@ impl UdpSocket {
                 .or_else(|_| self.set(libc::SOL_SOCKET, plain, BUFFER_BYTES))?;
         }
         if let Some(mark) = mark {
-            self.set(libc::SOL_SOCKET, libc::SO_MARK, mark as libc::c_int)?;
+            self.set_mark(mark)?;
         }
         // Kernels before 5.0 do not know it; then every datagram arrives alone.
         let _ = self.set(libc::IPPROTO_UDP, UDP_GRO, 1);

@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net;
 use std::path::{Path, PathBuf};
 
-use meshvpn_proto::config::uapi::{DeviceChange, Errno, Request, Requests, write_set_answer};
+use meshvpn_proto::config::uapi::{Errno, Request, Requests, write_set_answer};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
@@ -20,23 +20,15 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 use zeroize::Zeroizing;
 
+use super::Command;
+use crate::tunnel::TunnelError;
+
 /// Where every implementation has its sockets.
 const DIRECTORY: &str = "/var/run/wireguard";
 /// Clients that may wait to be accepted.
 const BACKLOG: u32 = 64;
 /// Read at once from a connection.
 const READ_LEN: usize = 64 * 1024;
-/// Requests that wait for the driver; connections wait when there are more.
-pub(super) const QUEUE: usize = 16;
-
-/// What a client wants, and whom to tell the outcome.
-#[derive(Debug)]
-pub(super) enum Command {
-    /// To know how the device is: the whole answer, which has the private key in it.
-    Get(oneshot::Sender<Zeroizing<String>>),
-    /// To change it.
-    Set(Box<DeviceChange>, oneshot::Sender<Errno>),
-}
 
 /// The socket, and its file, which goes with it.
 #[derive(Debug)]
@@ -86,7 +78,8 @@ impl Listener {
         };
         Ok(Self {
             listener: socket.listen(BACKLOG)?,
-            watch: AsyncFd::register(watch(directory)?)?,
+            // SAFETY: the descriptor is in the `AsyncFd`'s own hands, which close it last.
+            watch: unsafe { AsyncFd::register(watch(directory)?)? },
             file,
         })
     }
@@ -190,8 +183,8 @@ async fn converse(mut stream: UnixStream, commands: mpsc::Sender<Command>) {
             let answer = match request {
                 Ok(Request::Get) => ask(&commands, Command::Get).await,
                 Ok(Request::Set(change)) => {
-                    let errno = ask(&commands, |answer| Command::Set(change, answer)).await;
-                    errno.map(set_answer)
+                    let outcome = ask(&commands, |answer| Command::Set(change, answer)).await;
+                    outcome.map(|outcome| set_answer(errno(&outcome)))
                 }
                 Err(error) => {
                     debug!(%error, "a UAPI request was refused");
@@ -218,6 +211,15 @@ async fn ask<T>(
     let (answer, outcome) = oneshot::channel();
     commands.send(command(answer)).await.ok()?;
     outcome.await.ok()
+}
+
+/// How the protocol says what became of a change.
+fn errno(outcome: &Result<(), TunnelError>) -> Errno {
+    match outcome.as_ref().map_err(TunnelError::errno) {
+        Ok(()) => Errno::SUCCESS,
+        Err(Some(libc::EADDRINUSE)) => Errno::EADDRINUSE,
+        Err(_) => Errno::EIO,
+    }
 }
 
 fn set_answer(errno: Errno) -> Zeroizing<String> {

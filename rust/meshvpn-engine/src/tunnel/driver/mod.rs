@@ -9,7 +9,6 @@ mod set_up;
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use meshvpn_proto::forward::{Control, DropReason, Tally};
@@ -24,8 +23,10 @@ use super::Started;
 use super::config::{TunnelConfig, TunnelError};
 use super::status::{Phase, Status};
 use crate::dataplane::{DataPlane, Report};
+use crate::driver_thread;
 use crate::netlink::{Link, egress};
-use set_up::{enter_namespace, segments};
+use crate::netns;
+pub(crate) use set_up::segments;
 
 /// How often the driver looks whether packets went out, which decides whether the path is watched.
 const ACTIVITY_INTERVAL: Duration = Duration::from_millis(500);
@@ -43,12 +44,13 @@ pub(super) fn run(
     config: TunnelConfig,
     status: &Status,
     stop: &Notify,
-    started: &SyncSender<Result<Started, TunnelError>>,
+    started: &driver_thread::Started<Started, TunnelError>,
 ) {
     let result = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let runtime = match enter_namespace(&config).and_then(|()| result.map_err(TunnelError::System))
+    let runtime = match netns::enter_named(config.netns.as_deref())
+        .and_then(|()| result.map_err(TunnelError::System))
     {
         Ok(runtime) => runtime,
         Err(error) => return drop(started.send(Err(error))),

@@ -12,22 +12,10 @@ use super::{Driver, SOCKET};
 use crate::aead;
 use crate::dataplane::DataPlane;
 use crate::netlink::{Link, egress};
-use crate::netns;
 use crate::tun::{Device, Offload};
 use crate::tunnel::config::{TunnelConfig, TunnelError};
 use crate::tunnel::status::Status;
 use crate::udp::UdpSocket;
-
-/// Moves the calling thread, which will be the driver, into the tunnel's namespace.
-pub(super) fn enter_namespace(config: &TunnelConfig) -> Result<(), TunnelError> {
-    let Some(name) = &config.netns else {
-        return Ok(());
-    };
-    netns::enter(name).map_err(|source| TunnelError::Netns {
-        name: name.clone(),
-        source,
-    })
-}
 
 impl<'a> Driver<'a> {
     /// Makes everything that the tunnel is made of, and starts forwarding. When a step fails, what the
@@ -116,6 +104,6 @@ impl<'a> Driver<'a> {
 
 /// Segments that the kernel may put into a super-packet: as many full-size ones as leave in one send.
 /// With one more, every super-packet would need a second send.
-pub(super) fn segments(datagram_max: usize) -> u32 {
+pub(crate) fn segments(datagram_max: usize) -> u32 {
     (MAX_SEND_BYTES / datagram_max.max(1)).min(MAX_SEND_SEGMENTS) as u32
 }
