@@ -5,7 +5,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `tunnel`, `tun` | running tunnels and devices |
+//! | `tunnel`, `wireguard`, `tun` | running tunnels and devices |
 //! | `packet`, `reassembler`, `capture` | packets for people, fragments, capture files |
 //! | `aead` | the ciphers and their speed |
 //! | `keys` | private and public keys |
@@ -24,6 +24,7 @@ mod reassembler;
 mod tun;
 mod tunnel;
 mod wait;
+mod wireguard;
 
 use pyo3::prelude::*;
 
@@ -45,6 +46,8 @@ mod _meshvpn {
     use crate::tun::Tun;
     #[pymodule_export]
     use crate::tunnel::{Tunnel, TunnelEvent, TunnelSnapshot};
+    #[pymodule_export]
+    use crate::wireguard::{WireGuard, WireGuardPeer, WireGuardState};
 
     /// The version of the engine; the Python package carries the same one.
     #[pymodule_export]

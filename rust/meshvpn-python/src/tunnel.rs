@@ -3,7 +3,9 @@
 use std::os::fd::AsRawFd;
 use std::time::UNIX_EPOCH;
 
-use meshvpn_engine::tunnel::{self as engine, EventKind, Phase, TunnelConfig};
+use meshvpn_engine::aead::Backend;
+use meshvpn_engine::dataplane::counters::Counters;
+use meshvpn_engine::tunnel::{self as engine, EventKind, Phase, Status, TunnelConfig};
 use meshvpn_proto::forward::{DropReason, Tally};
 use meshvpn_proto::keys::PresharedKey;
 use meshvpn_proto::tunnel::Framing;
@@ -84,12 +86,6 @@ impl Tunnel {
                 Framing::Preshared(PresharedKey::new(*bytes))
             }
         };
-        let aead = match aead {
-            None => None,
-            Some(name) => Some(name.parse().map_err(|error| {
-                config_error(&format!("aead: {error}"), "see: meshvpn bench --aead")
-            })?),
-        };
         let config = TunnelConfig {
             name,
             local: socket_address("local", local)?,
@@ -100,7 +96,7 @@ impl Tunnel {
             mtu: number("mtu", mtu, u16::MAX)?,
             netns,
             mark: number("mark", mark, u32::MAX)?,
-            aead,
+            aead: backend(aead)?,
         };
         py.detach(|| engine::Tunnel::start(config))
             .map(Self)
@@ -108,56 +104,19 @@ impl Tunnel {
     }
 
     fn snapshot(&self) -> TunnelSnapshot {
-        let state = self.0.status().snapshot();
-        let counters = self.0.counters();
-        let (tx, rx, control) = (
-            counters.tx.tally(),
-            counters.rx.tally(),
-            counters.control.tally(),
-        );
-        TunnelSnapshot {
-            phase: match state.phase {
-                Phase::Connecting => "connecting",
-                Phase::Up => "up",
-                Phase::Closed => "closed",
-            },
-            path_mtu: state.path_mtu,
-            mtu: state.mtu,
-            sessions: state.sessions,
-            failure: state.failure,
-            aead: self.0.aead(),
-            sent_packets: tx.packets,
-            sent_bytes: tx.bytes,
-            received_packets: rx.packets,
-            received_bytes: rx.bytes,
-            drops: drops(&[tx, rx, control]),
-        }
+        snapshot(self.0.status(), self.0.counters(), self.0.aead())
     }
 
     /// Waits until the peer answers; true when it does.
     #[pyo3(signature = (timeout))]
     fn wait_until_up(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let done = wait_for(py, timeout, |wait| {
-            let is_up = self.0.wait_until_up(wait);
-            let is_closed = self.0.status().snapshot().phase == Phase::Closed;
-            (is_up || is_closed).then_some(is_up)
-        })?;
-        Ok(done.unwrap_or(false))
+        wait_until_up(py, self.0.status(), timeout)
     }
 
     /// The oldest event not fetched yet; None when there is none in time.
     #[pyo3(signature = (timeout))]
     fn next_event(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<TunnelEvent>> {
-        let event = wait_for(py, timeout, |wait| {
-            let event = self.0.status().next_event(wait);
-            let is_closed = || self.0.status().snapshot().phase == Phase::Closed;
-            if event.is_none() && !is_closed() {
-                None
-            } else {
-                Some(event)
-            }
-        })?;
-        Ok(event.flatten().map(TunnelEvent::from))
+        next_event(py, self.0.status(), timeout)
     }
 
     /// Readable while events wait.
@@ -169,6 +128,70 @@ impl Tunnel {
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.0.close());
     }
+}
+
+/// The AEAD implementation that was asked for by name.
+pub(crate) fn backend(name: Option<&str>) -> PyResult<Option<Backend>> {
+    let parsed = name.map(|name| {
+        name.parse()
+            .map_err(|error| config_error(&format!("aead: {error}"), "see: meshvpn bench --aead"))
+    });
+    parsed.transpose()
+}
+
+pub(crate) fn snapshot(status: &Status, counters: &Counters, aead: &'static str) -> TunnelSnapshot {
+    let state = status.snapshot();
+    let (tx, rx, control) = (
+        counters.tx.tally(),
+        counters.rx.tally(),
+        counters.control.tally(),
+    );
+    TunnelSnapshot {
+        phase: match state.phase {
+            Phase::Connecting => "connecting",
+            Phase::Up => "up",
+            Phase::Closed => "closed",
+        },
+        path_mtu: state.path_mtu,
+        mtu: state.mtu,
+        sessions: state.sessions,
+        failure: state.failure,
+        aead,
+        sent_packets: tx.packets,
+        sent_bytes: tx.bytes,
+        received_packets: rx.packets,
+        received_bytes: rx.bytes,
+        drops: drops(&[tx, rx, control]),
+    }
+}
+
+pub(crate) fn wait_until_up(
+    py: Python<'_>,
+    status: &Status,
+    timeout: Option<f64>,
+) -> PyResult<bool> {
+    let done = wait_for(py, timeout, |wait| {
+        let snapshot = status.wait(wait, |snapshot| snapshot.phase != Phase::Connecting);
+        (snapshot.phase != Phase::Connecting).then_some(snapshot.phase == Phase::Up)
+    })?;
+    Ok(done.unwrap_or(false))
+}
+
+pub(crate) fn next_event(
+    py: Python<'_>,
+    status: &Status,
+    timeout: Option<f64>,
+) -> PyResult<Option<TunnelEvent>> {
+    let event = wait_for(py, timeout, |wait| {
+        let event = status.next_event(wait);
+        let is_closed = || status.snapshot().phase == Phase::Closed;
+        if event.is_none() && !is_closed() {
+            None
+        } else {
+            Some(event)
+        }
+    })?;
+    Ok(event.flatten().map(TunnelEvent::from))
 }
 
 fn drops(tallies: &[Tally]) -> Vec<(&'static str, u64)> {

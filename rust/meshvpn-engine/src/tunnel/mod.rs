@@ -14,7 +14,6 @@ mod driver;
 mod status;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::dataplane::counters::Counters;
 use crate::driver_thread::DriverThread;
@@ -87,14 +86,6 @@ impl Tunnel {
     /// Its phase, MTU and events.
     pub fn status(&self) -> &Status {
         &self.status
-    }
-
-    /// Waits until the peer answers, at most `timeout`; true when it does.
-    pub fn wait_until_up(&self, timeout: Duration) -> bool {
-        self.status
-            .wait(timeout, |snapshot| snapshot.phase != Phase::Connecting)
-            .phase
-            == Phase::Up
     }
 
     /// Ends all threads and removes the device. Returns when that is done; calling it again does
