@@ -14,9 +14,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from meshvpn._meshvpn import __version__
-
 if TYPE_CHECKING:
+    from meshvpn._meshvpn import __version__
     from meshvpn.capture import PcapngWriter
     from meshvpn.errors import (
         ConfigError,
@@ -63,6 +62,7 @@ _MODULES = {
     "Tunnel": "tunnel",
     "TunnelEvent": "stats",
     "TunnelStats": "stats",
+    "__version__": "_meshvpn",
 }
 """Where each public name is; those that are not here are in ``errors``."""
 

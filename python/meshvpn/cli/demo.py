@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from meshvpn.cli.stopping import until_stopped
+from meshvpn.cli.stopping import INTERRUPTED, until_stopped
 from meshvpn.demo import play
 from meshvpn.demo.lines import Lines
 from meshvpn.demo.live import Screen
@@ -26,9 +26,6 @@ app = typer.Typer(add_completion=False)
 _PICTURES_PER_SECOND = 10
 _PAUSE_S = 1.2
 """Between two steps on a terminal: time to read what came out."""
-
-_INTERRUPTED = 130
-"""Exit status of a program ended by Ctrl-C: 128 + SIGINT, as shells have it."""
 
 
 @app.command()
@@ -55,7 +52,7 @@ def demo(
         is_over = True
     if not is_over:
         typer.echo("interrupted; everything that was built is gone", err=True)
-        raise typer.Exit(_INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
     typer.echo(f"Everything worked, in {time.monotonic() - started:.0f} seconds.")
 
 
