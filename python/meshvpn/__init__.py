@@ -12,9 +12,11 @@ Importing starts nothing and loads next to nothing: a module is loaded when a na
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing's own costs as much time as all the rest here
 if TYPE_CHECKING:
+    from typing import Any
+
     from meshvpn._meshvpn import __version__
     from meshvpn.capture import PcapngWriter
     from meshvpn.errors import (

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
-from meshvpn.cli.stopping import end_at_once
+from meshvpn.cli.interrupt import end_at_once
 
+TYPE_CHECKING = False  # typing is not loaded yet: see main
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,7 +31,7 @@ _EXTRA = ("typer", "rich")
 
 def main() -> int:
     """Run the command line in ``sys.argv`` and return the exit status."""
-    # What takes its time to import is imported below: Ctrl-C ends that too without a traceback.
+    # What takes time to load is loaded from here on, when Ctrl-C is no traceback any more.
     end_at_once()
     from meshvpn.cli.streams import give_up_output, open_what_is_closed  # noqa: PLC0415
     from meshvpn.errors import MeshError  # noqa: PLC0415

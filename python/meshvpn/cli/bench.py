@@ -25,8 +25,8 @@ from meshvpn.bench.report import Failure, Missing, Report
 from meshvpn.bench.rounds import Benchmark, Plan
 from meshvpn.bench.tables import aead_table, render
 from meshvpn.bench.workloads import WORKLOADS, Figures, Pace, Workload
+from meshvpn.cli.interrupt import INTERRUPTED
 from meshvpn.cli.options import whole_number
-from meshvpn.cli.stopping import INTERRUPTED
 from meshvpn.errors import ConfigError, MeshError
 
 if TYPE_CHECKING:

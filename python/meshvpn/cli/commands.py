@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import meshvpn
-from meshvpn.cli.stopping import end_in_order
+from meshvpn.cli.interrupt import end_in_order
 
 __all__ = ["command_tree"]
 

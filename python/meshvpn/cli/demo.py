@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from meshvpn.cli.stopping import INTERRUPTED, until_stopped
+from meshvpn.cli.interrupt import INTERRUPTED
+from meshvpn.cli.stopping import until_stopped
 from meshvpn.demo import play
 from meshvpn.demo.lines import Lines
 from meshvpn.demo.live import Screen

@@ -1,46 +1,22 @@
-"""How a command is told to stop: by Ctrl-C, SIGTERM or SIGHUP, at each time of its life."""
+"""How a command that runs until it is told to stop is told to stop."""
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import FrameType
 
-__all__ = ["INTERRUPTED", "end_at_once", "end_in_order", "until_stopped"]
-
-INTERRUPTED = 130
-"""Exit status of a program ended by Ctrl-C: 128 + SIGINT, as shells have it."""
+__all__ = ["until_stopped"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Stop(BaseException):
     """Unwinds the body; no ``except Exception`` on the way may take it for an error."""
-
-
-def end_at_once() -> None:
-    """Let Ctrl-C end the process where it stands, from now on: there is nothing to tidy up.
-
-    An exception would not do: while modules are loaded, Python prints some and goes on.
-    """
-    _on_interrupt(lambda _number, _frame: os._exit(INTERRUPTED))
-
-
-def end_in_order() -> None:
-    """Let Ctrl-C unwind the program, from now on, and end it with its exit status."""
-    _on_interrupt(lambda _number, _frame: sys.exit(INTERRUPTED))
-
-
-def _on_interrupt(handler: Callable[[int, FrameType | None], object]) -> None:
-    # A shell script's background job is not meant by Ctrl-C, and starts with SIGINT ignored.
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, handler)
 
 
 @contextmanager
