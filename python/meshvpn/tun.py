@@ -20,6 +20,7 @@ from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Self, final
 
 from meshvpn import _logging, _meshvpn
+from meshvpn._closing import AsyncClosing
 from meshvpn._values import (
     LARGEST_MTU,
     Interface,
@@ -36,13 +37,12 @@ from meshvpn.packet import Packet
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from ipaddress import IPv4Interface, IPv6Interface
-    from types import TracebackType
 
 __all__ = ["Tun"]
 
 
 @final
-class Tun:
+class Tun(AsyncClosing):
     """A TUN device of this process; it lasts until :meth:`close`.
 
     Works as a context manager and as an iterator, each also asynchronously. Iterating ends when the
@@ -161,10 +161,6 @@ class Tun:
             return None
         return packet
 
-    async def aclose(self) -> None:
-        """As :meth:`close`, without blocking the event loop."""
-        await asyncio.to_thread(self.close)
-
     async def _until_readable(self) -> None:
         loop = asyncio.get_running_loop()
         readable = asyncio.Event()
@@ -185,7 +181,7 @@ class Tun:
                 loop.remove_reader(watch.fileno())
                 self._wakers.discard(wake)
 
-    # --- with, for, async with, async for ---
+    # --- for, async for ---
 
     def __iter__(self) -> Self:
         return self
@@ -213,28 +209,6 @@ class Tun:
                 raise StopAsyncIteration from None
             raise
         return packet
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def __repr__(self) -> str:
         if self._is_closed:

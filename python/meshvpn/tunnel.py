@@ -15,9 +15,10 @@ mode gives both.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self, final
+from typing import TYPE_CHECKING, final
 
 from meshvpn import _logging, _meshvpn
+from meshvpn._closing import AsyncClosing
 from meshvpn._values import (
     LARGEST_MARK,
     LARGEST_MTU,
@@ -35,7 +36,6 @@ from meshvpn.stats import TunnelEvent, TunnelStats
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator, Iterable, Iterator
-    from types import TracebackType
 
     from meshvpn._values import Endpoint, Interface, Network
     from meshvpn.stats import Phase
@@ -47,7 +47,7 @@ _PATIENCE = 0.2
 
 
 @final
-class Tunnel:
+class Tunnel(AsyncClosing):
     """A running tunnel. Made by :meth:`plain` or :meth:`preshared`; ends with :meth:`close`.
 
     Works as a context manager, also as an asynchronous one::
@@ -279,34 +279,6 @@ class Tunnel:
                 return
             else:
                 await _until_readable(self._handle.fileno())
-
-    async def aclose(self) -> None:
-        """As :meth:`close`, without blocking the event loop."""
-        import asyncio  # noqa: PLC0415 (asyncio is half of the memory of a tunnel that needs none)
-
-        await asyncio.to_thread(self.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def __repr__(self) -> str:
         stats = self.stats()

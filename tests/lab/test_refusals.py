@@ -207,6 +207,14 @@ def test_a_site_that_cannot_be_built_leaves_nothing(
     assert free not in {str(at) for at in server.interfaces["eth0"].addresses}
 
 
+def test_a_home_that_is_full_takes_nobody_in(lab: Lab) -> None:
+    home = lab.home("h", lan="10.0.0.1/30")
+    with pytest.raises(LabError, match="0 free addresses"):
+        home.add_host("guest")
+    assert "guest" not in lab.hosts
+    assert len(home.hosts) == 1
+
+
 def own_namespaces(lab: Lab) -> set[str]:
     prefix = lab.hosts["taken-2"].netns.removesuffix("taken-2")
     names = (name for record in list_labs() for name in record.namespaces)

@@ -10,8 +10,9 @@ import logging
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from meshvpn._closing import Closing
 from meshvpn._values import bounded
 from meshvpn.errors import ConfigError, LabError
 from meshvpn.lab.addresses import parse_addresses, parse_network
@@ -26,7 +27,6 @@ from meshvpn.lab.sites import Home, NarrowPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from meshvpn.lab.addresses import Addresses
 
@@ -55,7 +55,7 @@ _MOST_HOSTS_AT_HOME = 253
 _NARROWEST_PUBLIC = 29
 
 
-class Lab:
+class Lab(Closing):
     """A network of its own inside this machine, for a test or an experiment.
 
     It needs root; without, the process becomes root of a user namespace (see
@@ -256,17 +256,6 @@ class Lab:
             host.stop_processes()
         remove_namespaces(self._namespaces)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self.hosts)} hosts"
         return f"<Lab {self._prefix.rstrip('-')}: {state}>"
@@ -308,12 +297,7 @@ class Lab:
         if ipv6:
             inside.append(f"2001:db8:0:{number:x}::1/64")
         home = self._site(
-            name,
-            f"{name}-router",
-            nat,
-            outside=outside,
-            inside=inside,
-            carrier=carrier,
+            name, f"{name}-router", nat, outside=outside, inside=inside, carrier=carrier
         )
         home.router.nat(Nat.PORT_RESTRICTED if nat is Nat.CGNAT else nat)
         for _ in range(hosts):
@@ -341,7 +325,13 @@ class Lab:
         wan = outside.attach(
             router, [outside.free_address(version) for version in versions], device="wan0"
         )
-        return Home(name, nat, router, router.bridge("lan0", inside), wan, carrier, self.host)
+        return Home(name, nat, router, router.bridge("lan0", inside), wan, carrier, self._add_to)
+
+    def _add_to(self, bridge: Bridge, name: str) -> Host:
+        with self._all_or_nothing():
+            host = self.host(name)
+            bridge.attach(host)
+        return host
 
     def _add(self, name: str, kind: type[_HostT]) -> _HostT:
         if self._closed:
