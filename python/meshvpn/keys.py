@@ -117,7 +117,7 @@ class PresharedKey:
         except FileNotFoundError:
             raise ConfigError(
                 f"key file {path}: no such file",
-                hint=f"make one with: (umask 077; meshvpn genpsk > {path})",
+                hint=f"make one with: meshvpn genpsk --out {path}",
             ) from None
         except PermissionError as error:
             if isinstance(error, PermissionDeniedError):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "bench"]
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 _QUICK = Pace(seconds=1, search_steps=2)
 _AEAD_SECONDS = 0.2

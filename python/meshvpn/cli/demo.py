@@ -22,7 +22,7 @@ from meshvpn.errors import MeshError
 
 __all__ = ["app", "demo"]
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 _PICTURES_PER_SECOND = 10
 _PAUSE_S = 1.2

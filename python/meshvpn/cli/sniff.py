@@ -38,7 +38,7 @@ from meshvpn.tun import Tun
 
 __all__ = ["app", "sniff"]
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()

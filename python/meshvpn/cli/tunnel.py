@@ -30,6 +30,7 @@ app = typer.Typer(
     help="Run one end of a tunnel in the foreground, until Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",
 )
 
 _Local: TypeAlias = Annotated[
