@@ -22,6 +22,14 @@ __all__ = ["PresharedKey"]
 
 _LENGTH = 32
 
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
 
 @final
 class PresharedKey:
@@ -77,10 +85,10 @@ class PresharedKey:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> PresharedKey:
-        """The key from a file that only its owner can read.
+        """The key from a regular file that only its owner can read.
 
         Raises:
-            ConfigError: the file is missing or holds no key.
+            ConfigError: the file is missing, no regular file, or holds no key.
             PermissionDeniedError: the file may not be read, or others own it or can read it.
         """
         if _looks_like_a_key(os.fspath(path)):
@@ -91,6 +99,7 @@ class PresharedKey:
             )
         path = Path(path)
         try:
+            _check_regular(path)
             with path.open("rb") as file:
                 status = os.fstat(file.fileno())
                 mode = stat.S_IMODE(status.st_mode)
@@ -108,10 +117,8 @@ class PresharedKey:
         except FileNotFoundError:
             raise ConfigError(
                 f"key file {path}: no such file",
-                hint=f"make one with: (umask 077; meshvpn genpsk > {path})",
+                hint=f"make one with: meshvpn genpsk --out {path}",
             ) from None
-        except IsADirectoryError:
-            raise ConfigError(f"key file {path}: is a directory") from None
         except PermissionError as error:
             if isinstance(error, PermissionDeniedError):
                 raise
@@ -134,7 +141,7 @@ class PresharedKey:
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(self.to_base64() + "\n")
-        except OSError:  # a full disk: half a key would pass for one that is in use
+        except BaseException:  # a full disk, Ctrl-C: half a key would pass for one that is in use
             Path(path).unlink()
             raise
 
@@ -167,6 +174,17 @@ class PresharedKey:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PresharedKey:
         return self
+
+
+def _check_regular(path: Path) -> None:
+    """Refuse what blocks when it is opened, or does something."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+        raise ConfigError(
+            f"key file {path}: is {kind}, not a regular file",
+            hint="keep the key in a file of mode 0600: meshvpn genpsk --out FILE",
+        )
 
 
 def _looks_like_a_key(path: str) -> bool:
