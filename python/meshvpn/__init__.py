@@ -12,11 +12,12 @@ Importing starts nothing and loads next to nothing: a module is loaded when a na
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
-from meshvpn._meshvpn import __version__
-
+TYPE_CHECKING = False  # typing's own costs as much time as all the rest here
 if TYPE_CHECKING:
+    from typing import Any
+
+    from meshvpn._meshvpn import __version__
     from meshvpn.capture import PcapngWriter
     from meshvpn.errors import (
         ConfigError,
@@ -67,6 +68,7 @@ _MODULES = {
     "Tunnel": "tunnel",
     "TunnelEvent": "stats",
     "TunnelStats": "stats",
+    "__version__": "_meshvpn",
 }
 """Where each public name is; those that are not here are in ``errors``."""
 

@@ -14,20 +14,19 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self, final
+from typing import TYPE_CHECKING, BinaryIO, final
 
 from meshvpn import _meshvpn
+from meshvpn._closing import Closing
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from meshvpn.packet import Packet
 
 __all__ = ["PcapngWriter"]
 
 
 @final
-class PcapngWriter:
+class PcapngWriter(Closing):
     """A capture file in the pcapng format, complete after every packet.
 
     Args:
@@ -69,14 +68,3 @@ class PcapngWriter:
         """Close the file if it was given as a path. Calling it again does nothing."""
         if self._is_ours:
             self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

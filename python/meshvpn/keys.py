@@ -25,6 +25,14 @@ __all__ = ["PresharedKey", "PrivateKey", "PublicKey"]
 
 _LENGTH = 32
 
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
 
 class _Secret:
     """What secret keys have in common.
@@ -65,10 +73,10 @@ class _Secret:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """The key from a file that only its owner can read.
+        """The key from a regular file that only its owner can read.
 
         Raises:
-            ConfigError: the file is missing or holds no key.
+            ConfigError: the file is missing, no regular file, or holds no key.
             PermissionDeniedError: the file may not be read, or others own it or can read it.
         """
         if _looks_like_a_key(os.fspath(path)):
@@ -79,6 +87,7 @@ class _Secret:
             )
         path = Path(path)
         try:
+            _check_regular(path)
             with path.open("rb") as file:
                 status = os.fstat(file.fileno())
                 mode = stat.S_IMODE(status.st_mode)
@@ -96,10 +105,8 @@ class _Secret:
         except FileNotFoundError:
             raise ConfigError(
                 f"key file {path}: no such file",
-                hint=f"make one with: (umask 077; {cls._COMMAND} > {path})",
+                hint=f"make one with: {cls._COMMAND} --out {path}",
             ) from None
-        except IsADirectoryError:
-            raise ConfigError(f"key file {path}: is a directory") from None
         except PermissionError as error:
             if isinstance(error, PermissionDeniedError):
                 raise
@@ -122,7 +129,7 @@ class _Secret:
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(self.to_base64() + "\n")
-        except OSError:  # a full disk: half a key would pass for one that is in use
+        except BaseException:  # a full disk, Ctrl-C: half a key would pass for one that is in use
             Path(path).unlink()
             raise
 
@@ -282,6 +289,17 @@ def _decode(text: str, name: str, command: str) -> bytes:
             hint=f"a key is 44 characters that end in '='; make one with: {command}",
         )
     return data
+
+
+def _check_regular(path: Path) -> None:
+    """Refuse what blocks when it is opened, or does something."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+        raise ConfigError(
+            f"key file {path}: is {kind}, not a regular file",
+            hint="keep the key in a file of mode 0600: meshvpn genpsk --out FILE",
+        )
 
 
 def _looks_like_a_key(path: str) -> bool:

@@ -13,15 +13,20 @@ and in the line; an exception is never raised for it.
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, NamedTuple, TypeAlias, final
+from typing import Any, Final, NamedTuple, Self, TypeAlias, cast, final
 
 from meshvpn import _display, _meshvpn
+from meshvpn._values import bounded, timeout_seconds, utf8
 
 __all__ = ["Field", "FieldValue", "Layer", "Packet", "Reassembler"]
 
 _logger = logging.getLogger(__name__)
+
+_LAST_TIME_NS: Final = (1 << 64) - 1
+"""What pcapng's 64 bits can count to: the year 2554."""
 
 FieldValue: TypeAlias = int | bool | str | bytes | IPv4Address | IPv6Address
 """What a header field can hold."""
@@ -78,10 +83,30 @@ class Packet(_meshvpn.Packet):
         pieces: how many fragments it was put together from.
 
     Raises:
-        ConfigError: ``direction`` is another word.
+        ConfigError: ``direction`` is another word, or a number is outside what can be kept.
     """
 
     __slots__ = ()
+
+    def __new__(
+        cls,
+        data: bytes,
+        *,
+        device: str | None = None,
+        time_ns: int | None = None,
+        direction: str | None = None,
+        pieces: int | None = None,
+    ) -> Self:
+        """Refuses what the engine's types cannot hold."""
+        packet = super().__new__(
+            cls,
+            data,
+            device=None if device is None else utf8("device", device),
+            time_ns=None if time_ns is None else bounded("time_ns", time_ns, 0, _LAST_TIME_NS),
+            direction=direction,
+            pieces=None if pieces is None else bounded("pieces", pieces, 0, sys.maxsize),
+        )
+        return cast("Self", packet)
 
     @property
     def is_malformed(self) -> bool:
@@ -190,12 +215,18 @@ class Reassembler:
     Args:
         datagrams: how many incomplete ones to keep; the oldest make room.
         size: how many bytes to keep of all of them.
+
+    Raises:
+        ConfigError: one of them is negative, or more than memory can have.
     """
 
     __slots__ = ("_handle",)
 
     def __init__(self, *, datagrams: int = 256, size: int = 4 << 20) -> None:
-        self._handle = _meshvpn.Reassembler(datagrams=datagrams, bytes=size)
+        self._handle = _meshvpn.Reassembler(
+            datagrams=bounded("datagrams", datagrams, 0, sys.maxsize),
+            bytes=bounded("size", size, 0, sys.maxsize),
+        )
 
     def feed(self, packet: Packet, *, now: float | None = None) -> Packet | None:
         """Take a packet, and return the whole one when it was the last missing fragment.
@@ -209,7 +240,8 @@ class Reassembler:
         Returns:
             The whole packet, with device, time and direction of its last fragment, or ``None``.
         """
-        whole, reason = self._handle.feed(packet.data, time.monotonic() if now is None else now)
+        now = time.monotonic() if now is None else timeout_seconds(now, "now")
+        whole, reason = self._handle.feed(packet.data, now)
         if reason is not None:
             _logger.debug("%s: %s", packet, reason)
         if whole is None:

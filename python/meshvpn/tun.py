@@ -20,20 +20,29 @@ from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Self, final
 
 from meshvpn import _logging, _meshvpn
-from meshvpn._values import Interface, Network, texts
+from meshvpn._closing import AsyncClosing
+from meshvpn._values import (
+    LARGEST_MTU,
+    Interface,
+    Network,
+    bounded,
+    device_name,
+    patience,
+    prefixed_texts,
+    utf8,
+)
 from meshvpn.errors import TunnelClosedError
 from meshvpn.packet import Packet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from ipaddress import IPv4Interface, IPv6Interface
-    from types import TracebackType
 
 __all__ = ["Tun"]
 
 
 @final
-class Tun:
+class Tun(AsyncClosing):
     """A TUN device of this process; it lasts until :meth:`close`.
 
     Works as a context manager and as an iterator, each also asynchronously. Iterating ends when the
@@ -41,7 +50,8 @@ class Tun:
 
     Args:
         name: the device's name, up to 15 characters.
-        address: its addresses with prefix lengths, one or several.
+        address: its addresses with prefix lengths, one or several; without a prefix length it
+            stands alone, as with ``ip address add`` (/32, /128).
         route: networks to route through it, one or several.
         mtu: its MTU in bytes; 1,500 by default.
         netns: the network namespace to create it in, a name as ``ip netns`` lists it or a path.
@@ -64,13 +74,18 @@ class Tun:
         mtu: int | None = None,
         netns: str | None = None,
     ) -> None:
+        addresses = prefixed_texts("address", address)
+        routes = prefixed_texts("route", route)
         _logging.start()
-        addresses = texts(address)
         self._is_closed = False
         self._wakers: set[Callable[[], object]] = set()
         self._netns = netns
         self._handle = _meshvpn.Tun(
-            name, addresses=addresses, routes=texts(route), mtu=mtu, netns=netns
+            device_name(name),
+            addresses=addresses,
+            routes=routes,
+            mtu=None if mtu is None else bounded("mtu", mtu, 0, LARGEST_MTU),
+            netns=None if netns is None else utf8("netns", netns),
         )
         self._addresses = tuple(ip_interface(text) for text in addresses)
 
@@ -104,9 +119,10 @@ class Tun:
             ``None`` when there is none in time.
 
         Raises:
+            ConfigError: ``timeout`` is negative, infinite or not a number.
             TunnelClosedError: the device was closed, here or meanwhile, or deleted.
         """
-        data = self._handle.receive(timeout)
+        data = self._handle.receive(patience(timeout))
         if data is None:
             return None
         return Packet(data, device=self.name, time_ns=time.time_ns(), direction="outbound")
@@ -138,16 +154,12 @@ class Tun:
     ) -> Packet | None:
         """As :meth:`recv`, without blocking the event loop."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(patience(timeout)):
                 while (packet := self.recv(timeout=0)) is None:
                     await self._until_readable()
         except TimeoutError:
             return None
         return packet
-
-    async def aclose(self) -> None:
-        """As :meth:`close`, without blocking the event loop."""
-        await asyncio.to_thread(self.close)
 
     async def _until_readable(self) -> None:
         loop = asyncio.get_running_loop()
@@ -169,7 +181,7 @@ class Tun:
                 loop.remove_reader(watch.fileno())
                 self._wakers.discard(wake)
 
-    # --- with, for, async with, async for ---
+    # --- for, async for ---
 
     def __iter__(self) -> Self:
         return self
@@ -197,28 +209,6 @@ class Tun:
                 raise StopAsyncIteration from None
             raise
         return packet
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def __repr__(self) -> str:
         if self._is_closed:

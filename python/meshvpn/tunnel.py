@@ -15,10 +15,20 @@ mode gives both.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self, final
+from typing import TYPE_CHECKING, final
 
 from meshvpn import _logging, _meshvpn
-from meshvpn._values import endpoint_text, texts
+from meshvpn._closing import AsyncClosing
+from meshvpn._values import (
+    LARGEST_MARK,
+    LARGEST_MTU,
+    bounded,
+    device_name,
+    endpoint_text,
+    patience,
+    prefixed_texts,
+    utf8,
+)
 from meshvpn.errors import TunnelClosedError
 from meshvpn.keys import PresharedKey
 from meshvpn.stats import TunnelEvent, TunnelStats
@@ -26,7 +36,6 @@ from meshvpn.stats import TunnelEvent, TunnelStats
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator, Iterable, Iterator
-    from types import TracebackType
 
     from meshvpn._values import Endpoint, Interface, Network
     from meshvpn.stats import Phase
@@ -38,7 +47,7 @@ _PATIENCE = 0.2
 
 
 @final
-class Tunnel:
+class Tunnel(AsyncClosing):
     """A running tunnel. Made by :meth:`plain` or :meth:`preshared`; ends with :meth:`close`.
 
     Works as a context manager, also as an asynchronous one::
@@ -56,7 +65,8 @@ class Tunnel:
         local: the local UDP endpoint; its address must be one of this host's, or ``0.0.0.0``
             or ``::``.
         remote: the peer's UDP endpoint, of the same IP version.
-        address: the device's addresses with prefix lengths, one or several.
+        address: the device's addresses with prefix lengths, one or several; without a prefix
+            length it stands alone, as with ``ip address add`` (/32, /128).
         route: networks to route through the device, one or several.
         mtu: the device's MTU in bytes; by default it follows from the path, and changes with it.
         netns: the network namespace to live in, a name as ``ip netns`` lists it or a path. Device
@@ -161,15 +171,15 @@ class Tunnel:
         tunnel._name = name
         tunnel._netns = netns
         tunnel._handle = _meshvpn.Tunnel(
-            name,
-            local=endpoint_text(local),
-            remote=endpoint_text(remote),
+            device_name(name),
+            local=endpoint_text("local", local),
+            remote=endpoint_text("remote", remote),
             key=key,
-            addresses=texts(address),
-            routes=texts(route),
-            mtu=mtu,
-            netns=netns,
-            mark=mark,
+            addresses=prefixed_texts("address", address),
+            routes=prefixed_texts("route", route),
+            mtu=None if mtu is None else bounded("mtu", mtu, 0, LARGEST_MTU),
+            netns=None if netns is None else utf8("netns", netns),
+            mark=None if mark is None else bounded("mark", mark, 0, LARGEST_MARK),
             aead=aead,
         )
         return tunnel
@@ -210,10 +220,11 @@ class Tunnel:
             timeout: seconds to wait; for ever if ``None``.
 
         Raises:
+            ConfigError: ``timeout`` is negative, infinite or not a number.
             TimeoutError: the peer did not answer in time.
             TunnelClosedError: the tunnel was closed meanwhile.
         """
-        if self._handle.wait_until_up(timeout):
+        if self._handle.wait_until_up(patience(timeout)):
             return
         if self.phase == "closed":
             raise self._closed()
@@ -227,8 +238,11 @@ class Tunnel:
         Returns:
             ``None`` when there is none within ``timeout`` seconds, or the tunnel is closed and all
             were fetched.
+
+        Raises:
+            ConfigError: ``timeout`` is negative, infinite or not a number.
         """
-        event = self._handle.next_event(timeout)
+        event = self._handle.next_event(patience(timeout))
         return None if event is None else TunnelEvent._of(event)
 
     def events(self) -> Iterator[TunnelEvent]:
@@ -250,7 +264,7 @@ class Tunnel:
         """As :meth:`wait_ready`, without blocking the event loop."""
         import asyncio  # noqa: PLC0415 (asyncio is half of the memory of a tunnel that needs none)
 
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(patience(timeout)):
             while not await asyncio.to_thread(self._handle.wait_until_up, _PATIENCE):
                 if self.phase == "closed":
                     raise self._closed()
@@ -265,34 +279,6 @@ class Tunnel:
                 return
             else:
                 await _until_readable(self._handle.fileno())
-
-    async def aclose(self) -> None:
-        """As :meth:`close`, without blocking the event loop."""
-        import asyncio  # noqa: PLC0415 (asyncio is half of the memory of a tunnel that needs none)
-
-        await asyncio.to_thread(self.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def __repr__(self) -> str:
         stats = self.stats()

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -22,8 +21,9 @@ from meshvpn.bench.report import Report
 from meshvpn.bench.topology import wire
 from meshvpn.errors import MissingProgramError
 from meshvpn.lab import list_labs
+from tests.cli.command import MESHVPN, meshvpn
 
-BENCH = [sys.executable, "-c", "from meshvpn.cli.bench import app; app()"]
+BENCH = [*MESHVPN, "bench"]
 
 TUNNELS = [contender for contender in all_contenders() if isinstance(contender, DaemonPair)]
 
@@ -61,7 +61,7 @@ def test_a_quick_run_measures_everything_asked_for(tmp_path: Path) -> None:
         [
             *(*BENCH, "--quick", "--only", "none", "--only", "wireguard-go"),
             *("--workload", "ping", "--workload", "tcp", "--workload", "udp-flood"),
-            *("--json", str(figures), "--plot", str(picture)),
+            *("--json", "--output", str(figures), "--plot", str(picture)),
         ],
         capture_output=True,
         text=True,
@@ -79,8 +79,11 @@ def test_a_quick_run_measures_everything_asked_for(tmp_path: Path) -> None:
         *(("wireguard-go", key) for key in throughput | costs),
     }
     assert all(sample.value > 0 for sample in report.samples)
-    assert "no tunnel" in run.stdout
-    assert "wireguard-go" in run.stdout
+    assert run.stdout == figures.read_text() + "\n"
+    shown = meshvpn("bench", "--show", figures).stdout
+    assert "no tunnel" in shown
+    assert "wireguard-go" in shown
+    assert meshvpn("bench", "--show", figures, "--json").stdout == run.stdout
     assert picture.read_bytes().startswith(b"<?xml")
     assert json.loads(figures.read_text())["environment"]["cores"] >= 1
 

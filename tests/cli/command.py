@@ -23,10 +23,10 @@ MESHVPN = (sys.executable, "-m", "meshvpn")
 PATIENCE_SECONDS = 20.0
 
 
-def meshvpn(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def meshvpn(*arguments: str | bytes | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end."""
     return subprocess.run(
-        [*MESHVPN, *map(str, arguments)],
+        [*MESHVPN, *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -170,6 +170,14 @@ def test_ping_is_answered_whatever_its_address_and_size(host: Host) -> None:
     assert "[mesh0] 10.0.0.77 -> 10.0.0.1 | ICMP Echo Reply | 64 bytes" in replies
 
 
+def test_count_means_what_came_in_and_all_of_it_is_answered(host: Host) -> None:
+    command = sniff(host, "--answer-ping", "--count", "2")
+    host.run(["ping", "-c", "2", "-i", "0.1", "-W", "2", "10.9.0.2"])
+    assert command.end() == 0
+    assert len(command.lines) == 4
+    assert re.search(r": 2 packets in .*; 2 ICMP; 2 answered$", command.remarks[-1])
+
+
 # --- how it ends ---
 
 

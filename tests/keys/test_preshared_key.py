@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,6 +38,23 @@ def test_a_file_that_others_can_read_is_refused(key: meshvpn.PresharedKey, tmp_p
     with pytest.raises(meshvpn.PermissionDeniedError, match=r"mode 0640") as caught:
         meshvpn.PresharedKey.from_file(path)
     assert caught.value.hint == f"chmod 600 {path}"
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a directory", "a socket", "a device"])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "mesh.key"
+    match kind:
+        case "a FIFO":
+            os.mkfifo(path, 0o600)
+        case "a directory":
+            path.mkdir()
+        case "a socket":
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(path))
+        case _:
+            path.symlink_to("/dev/zero")
+    with pytest.raises(meshvpn.ConfigError, match=f"key file {path}: is {kind}, not a regular"):
+        meshvpn.PresharedKey.from_file(path)
 
 
 def test_a_key_in_place_of_a_path_is_not_repeated(key: meshvpn.PresharedKey) -> None:

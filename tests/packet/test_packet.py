@@ -186,5 +186,22 @@ def test_fragments_do_not_wait_for_ever() -> None:
     assert reassembler.feed(first, now=0) is None
     assert reassembler.feed(last, now=31) is None
     assert reassembler.feed(first, now=32) is not None
-    with pytest.raises(ConfigError):
-        reassembler.feed(first, now=-1)
+    for now in (-1, float("nan"), 10**400):
+        with pytest.raises(ConfigError, match="now: "):
+            reassembler.feed(first, now=now)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("time_ns", -1), ("time_ns", 1 << 64), ("pieces", -1), ("pieces", 1 << 64)],
+)
+def test_a_number_that_cannot_be_kept_is_named(field: str, value: int) -> None:
+    with pytest.raises(ConfigError, match=rf"{field}: {value} is outside 0\.\.=\d+"):
+        Packet(PING, **{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("field", ["datagrams", "size"])
+def test_memory_that_nobody_has_is_refused(field: str) -> None:
+    for value in (-1, 1 << 64):
+        with pytest.raises(ConfigError, match=f"{field}: {value} is outside"):
+            Reassembler(**{field: value})

@@ -95,7 +95,12 @@ def test_a_name_in_use_is_refused(host: Host) -> None:
     ("wrong", "words"),
     [
         ({"name": "a name"}, "device name"),
+        ({"name": "me\x1b[31m"}, r"device name 'me\\x1b\[31m'"),
+        ({"name": "mesh\udcff"}, r"device name 'mesh\\udcff'"),
         ({"address": "10.0.0.1/33"}, "address: "),
+        ({"address": "10.0.0.1/+24"}, "address: '10.0.0.1/\\+24'"),
+        ({"route": "10.9.0.0/016"}, "route: '10.9.0.0/016'"),
+        ({"mtu": 1 << 64}, r"mtu: 18446744073709551616 is outside 0\.\.=65535"),
         ({"route": "10.9.0.0/x"}, "route: "),
         ({"netns": "nowhere"}, "nowhere"),
     ],
@@ -128,6 +133,22 @@ def test_recv_gives_up_in_time(host: Host) -> None:
         assert tun.recv(timeout=0) is None
         assert tun.recv(timeout=0.3) is None
         assert 0.3 <= time.monotonic() - started < SOON_SECONDS
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), float("inf"), -1])
+async def test_a_timeout_that_is_no_time_is_refused(host: Host, timeout: float) -> None:
+    with open_tun(host) as tun:
+        with pytest.raises(ConfigError, match=r"timeout: .* from 0 on") as raised:
+            tun.recv(timeout)
+        assert raised.value.hint == "None waits for ever"
+        with pytest.raises(ConfigError, match="timeout: "):
+            await tun.recv_async(timeout)
+
+
+def test_an_address_without_prefix_length_stands_alone(host: Host) -> None:
+    with Tun("mesh0", address=["10.0.0.1", "fd00::1"], netns=host.netns) as tun:
+        assert [str(address) for address in tun.addresses] == ["10.0.0.1/32", "fd00::1/128"]
+        assert "10.0.0.1/32" in host.ip("address show dev mesh0")
 
 
 def test_what_is_sent_arrives_at_the_host(host: Host) -> None:

@@ -26,12 +26,16 @@ REFUSED: list[tuple[str, Any, type[MeshError], str]] = [
     ("name", "a/b", ConfigError, "a/b"),
     ("name", "a\0b", ConfigError, "must be 1 to 15 characters"),
     ("name", "mesh%d", ConfigError, "mesh%d"),
+    ("name", "a\x1b[31m", ConfigError, r"device name 'a\x1b[31m' must be 1 to 15 characters, all"),
+    ("name", "mesh\udcff", ConfigError, r"device name 'mesh\udcff' must be"),
     ("name", "eth0", DeviceError, "a network interface of that name exists"),
     ("name", "taken0", DeviceError, "choose another name"),
     ("local", "nonsense", ConfigError, 'local: "nonsense" is not an IP address and a UDP port'),
     ("local", "172.31.0.1", ConfigError, '"172.31.0.1"'),
     ("local", "fd31::1:7000", ConfigError, "write 192.0.2.1:7000, or [2001:db8::1]:7000"),
-    ("local", ("172.31.0.1", 70000), ConfigError, "172.31.0.1:70000"),
+    ("local", ("172.31.0.1", 70000), ConfigError, "local port: 70000 is outside 0..=65535"),
+    ("remote", ("172.31.0.2", 10**30), ConfigError, "remote port: 1000000000000000000000000000000"),
+    ("remote", "172.31.0.2:\udcff", ConfigError, r"remote: '172.31.0.2:\udcff' is not UTF-8"),
     ("local", "[fd31::1]:7000", ConfigError, "differ in IP version"),
     ("local", "172.31.0.99:7000", NetworkError, "must be one of this host's"),
     ("local", "172.31.0.1:7777", NetworkError, "another socket has that port"),
@@ -48,6 +52,11 @@ REFUSED: list[tuple[str, Any, type[MeshError], str]] = [
     ("address", ["10.9.0.1/24", "10.9.1/24"], ConfigError, "10.9.1/24"),
     ("address", "224.0.0.1/24", NetworkError, "cannot add address 224.0.0.1/24 on mesh0"),
     ("address", "0.0.0.0/0", ConfigError, "address: 0.0.0.0/0"),
+    *(
+        (field, f"10.9.0.0/{prefix_len}", ConfigError, f"{field}: '10.9.0.0/{prefix_len}' is not")
+        for field in ("address", "route")
+        for prefix_len in ("+24", " 24", "024", "2_4", "٢٤", "24/24", "")
+    ),
     ("route", "10.9.0.1/24", ConfigError, "10.9.0.1/24"),
     ("route", "10.9.0.0/33", ConfigError, 'route: "10.9.0.0/33"'),
     ("route", ["10.0.0.0/8", "10.0.0.0/8"], NetworkError, "cannot add route 10.0.0.0/8 on mesh0"),
@@ -55,12 +64,16 @@ REFUSED: list[tuple[str, Any, type[MeshError], str]] = [
     ("mtu", 67, ConfigError, "mtu: 67 is outside 68..=65500"),
     ("mtu", -1, ConfigError, "mtu: -1"),
     ("mtu", 65536, ConfigError, "mtu: 65536"),
+    ("mtu", 10**30, ConfigError, "mtu: 1000000000000000000000000000000 is outside 0..=65535"),
+    ("mtu", 1 << 9999, ConfigError, "mtu: a number of 10000 bits is outside"),
     ("mtu", 1279, ConfigError, "1279 is below the 1280 bytes that IPv6"),
     ("netns", "no-such", ConfigError, 'cannot enter network namespace "no-such"'),
     ("netns", "/dev/null", ConfigError, "/dev/null"),
     ("netns", "", ConfigError, 'namespace ""'),
+    ("netns", "\udcff", ConfigError, r"netns: '\udcff' is not UTF-8"),
     ("mark", -1, ConfigError, "mark: -1"),
     ("mark", 1 << 32, ConfigError, "mark: 4294967296"),
+    ("mark", -(1 << 64), ConfigError, "mark: -18446744073709551616 is outside 0..=4294967295"),
     ("aead", "rot13", ConfigError, 'unknown AEAD backend "rot13"; the choices are aws-lc'),
     ("key", "/no/such/file", ConfigError, "key file /no/such/file: no such file"),
 ]
@@ -108,6 +121,21 @@ def test_a_builtin_catches_each(occupied: Host) -> None:
     for field, value, builtin in [("mtu", 1, ValueError), ("name", "eth0", OSError)]:
         with pytest.raises(builtin):
             start(occupied, field, value)
+
+
+WRONG_TIMES = [float("nan"), float("inf"), -0.1, -1, 10**400]
+
+
+@pytest.mark.parametrize("timeout", WRONG_TIMES, ids=["nan", "inf", "-0.1", "-1", "huge"])
+async def test_a_timeout_that_is_no_time(occupied: Host, timeout: float) -> None:
+    with start(occupied, "name", "mesh0") as tunnel:
+        for wait in (tunnel.wait_ready, tunnel.next_event):
+            with pytest.raises(ConfigError, match=r"timeout: .* is not a number of seconds"):
+                wait(timeout)
+        with pytest.raises(ConfigError, match=r"timeout: "):
+            await tunnel.wait_ready_async(timeout)
+        with pytest.raises(TypeError):
+            tunnel.wait_ready("5")  # type: ignore[arg-type]
 
 
 def test_values_of_another_type(occupied: Host) -> None:

@@ -7,16 +7,25 @@ counts. Backends take turns in rounds, as the tunnels do, because the machine dr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from meshvpn import _meshvpn
 from meshvpn.bench.paired import Spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-__all__ = ["LENGTHS", "OPERATIONS", "AeadFigure", "Backend", "Operation", "backends", "measure"]
+__all__ = [
+    "LENGTHS",
+    "OPERATIONS",
+    "AeadFigure",
+    "Backend",
+    "Operation",
+    "backends",
+    "measure",
+    "step_count",
+]
 
 Operation = Literal["seal", "open"]
 
@@ -48,10 +57,19 @@ class AeadFigure:
         """Plaintext a second on one core, from the median."""
         return self.length * 8 / self.nanoseconds.median
 
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON."""
+        return asdict(self) | {"gbit_per_s": self.gbit_per_s}
+
 
 def backends() -> tuple[Backend, ...]:
     """All backends that this build knows, those that cannot be used here included."""
     return tuple(Backend(*entry) for entry in _meshvpn.aead_backends())
+
+
+def step_count(names: Sequence[str], *, rounds: int, lengths: Sequence[int] = LENGTHS) -> int:
+    """How many measurements :func:`measure` makes."""
+    return rounds * len(lengths) * len(OPERATIONS) * len(names)
 
 
 def measure(
@@ -60,18 +78,25 @@ def measure(
     rounds: int,
     seconds: float,
     lengths: Sequence[int] = LENGTHS,
-    progress: Callable[[str], None] = lambda _what: None,
-) -> Iterator[AeadFigure]:
-    """Measure the named backends, ``seconds`` each time; ``progress`` hears of each before it."""
+    progress: Callable[[int, str], None] = lambda _step, _what: None,
+) -> list[AeadFigure]:
+    """Measure the named backends, ``seconds`` each time.
+
+    ``progress`` hears of each measurement before it: its number, from 0, and what it is.
+    """
     samples: dict[tuple[str, Operation, int], list[float]] = {}
+    step = 0
     for turn in range(rounds):
         for length in lengths:
             for operation in OPERATIONS:
                 for place in range(len(names)):
                     name = names[(turn + place) % len(names)]
-                    progress(f"{name} {operation} {length} B")
+                    progress(step, f"{name} {operation} {length} B")
                     samples.setdefault((name, operation, length), []).append(
                         _meshvpn.measure_aead(name, length, operation, seconds)
                     )
-    for (name, operation, length), values in samples.items():
-        yield AeadFigure(name, operation, length, Spread.of(values))
+                    step += 1
+    return [
+        AeadFigure(name, operation, length, Spread.of(values))
+        for (name, operation, length), values in samples.items()
+    ]

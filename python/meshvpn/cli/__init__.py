@@ -2,24 +2,22 @@
 
 Data goes to standard output, everything else to standard error. The exit status is 0, 1 when
 something went wrong, which one line then says (``error: …``, and ``hint: …`` where there is a way
-out), or 2 for a command line that makes no sense. With ``MESHVPN_DEBUG=1`` in the environment, or
-``-v`` where a command has it, an error also shows its traceback.
+out), or 2 for a command line that makes no sense. Ctrl-C, where it is not a command's ordinary end,
+gives 130, and a reader of the output that leaves early 1, both without a word. With
+``MESHVPN_DEBUG=1`` in the environment, or ``-v`` where a command has it, an error also shows its
+traceback.
 
 Each command is a module of this package with an ``app``; :mod:`meshvpn.cli.commands` names them.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import traceback
-from typing import TYPE_CHECKING
 
-from meshvpn.cli.paint import paint
-from meshvpn.cli.reader import run_tunnel
-from meshvpn.errors import MeshError
+from meshvpn.cli.interrupt import end_at_once
 
+TYPE_CHECKING = False  # typing is not loaded yet: see main
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,23 +28,39 @@ __all__ = ["main"]
 _EXTRA = ("typer", "rich")
 """What the extra ``cli`` brings; the library itself does without."""
 
-_INTERRUPTED = 130
-"""Exit status of a program ended by Ctrl-C: 128 + SIGINT, as shells have it."""
-
 
 def main() -> int:
     """Run the command line in ``sys.argv`` and return the exit status."""
+    # What takes time to load is loaded from here on, when Ctrl-C is no traceback any more.
+    end_at_once()
+    from meshvpn.cli.streams import give_up_output, open_what_is_closed  # noqa: PLC0415
+    from meshvpn.errors import MeshError  # noqa: PLC0415
+
+    open_what_is_closed()
     try:
-        return run_tunnel(_run_command) if sys.argv[1:2] == ["tunnel"] else _run_command()
+        status = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read us, such as `head`, has seen enough
+        give_up_output()
     except MeshError as error:
         _show_traceback()
         _complain(error.message, error.hint)
     except OSError as error:  # the system's own words, such as: Permission denied: 'trace.pcapng'
         _show_traceback()
         _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except KeyboardInterrupt:  # before a command could say what else Ctrl-C should do
-        return _INTERRUPTED
+    else:
+        return status
+    finally:
+        end_at_once()
     return 1
+
+
+def _run() -> int:
+    if sys.argv[1:2] != ["tunnel"]:
+        return _run_command()
+    from meshvpn.cli.reader import run_tunnel  # noqa: PLC0415, see main
+
+    return run_tunnel(_run_command)
 
 
 def _run_command(start_tunnel: Callable[[Settings], None] | None = None) -> int:
@@ -69,11 +83,16 @@ def _run_command(start_tunnel: Callable[[Settings], None] | None = None) -> int:
 
 
 def _complain(message: str, hint: str | None = None) -> None:
+    from meshvpn.cli.paint import paint  # noqa: PLC0415, see main
+
     sys.stderr.write(f"{paint('error:', 'bold red', sys.stderr)} {message}\n")
     if hint is not None:
         sys.stderr.write(f"{paint('hint:', 'bold', sys.stderr)} {hint}\n")
 
 
 def _show_traceback() -> None:
+    import logging  # noqa: PLC0415, see main
+    import traceback  # noqa: PLC0415
+
     if os.environ.get("MESHVPN_DEBUG") or logging.getLogger().isEnabledFor(logging.DEBUG):
         traceback.print_exc()

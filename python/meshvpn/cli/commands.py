@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import meshvpn
+from meshvpn.cli.interrupt import end_in_order
 
 __all__ = ["command_tree"]
 
@@ -78,6 +79,7 @@ class _Later(TyperCommand):
     ) -> Any:
         """The context of the real command, which takes over from here."""
         module = importlib.import_module(f"meshvpn.cli.{self._module}")
+        end_in_order()
         command = typer.main.get_command(module.app)
         return command.make_context(info_name, args, parent, **extra)
 

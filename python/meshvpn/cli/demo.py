@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from meshvpn.cli.interrupt import INTERRUPTED
 from meshvpn.cli.stopping import until_stopped
 from meshvpn.demo import play
 from meshvpn.demo.lines import Lines
@@ -21,14 +22,11 @@ from meshvpn.errors import MeshError
 
 __all__ = ["app", "demo"]
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 _PICTURES_PER_SECOND = 10
 _PAUSE_S = 1.2
 """Between two steps on a terminal: time to read what came out."""
-
-_INTERRUPTED = 130
-"""Exit status of a program ended by Ctrl-C: 128 + SIGINT, as shells have it."""
 
 
 @app.command()
@@ -55,7 +53,7 @@ def demo(
         is_over = True
     if not is_over:
         typer.echo("interrupted; everything that was built is gone", err=True)
-        raise typer.Exit(_INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
     typer.echo(f"Everything worked, in {time.monotonic() - started:.0f} seconds.")
 
 

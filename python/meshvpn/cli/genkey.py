@@ -7,7 +7,7 @@ from meshvpn.keys import PrivateKey
 
 __all__ = ["app", "genkey"]
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()

@@ -7,7 +7,7 @@ from meshvpn.keys import PresharedKey
 
 __all__ = ["app", "genpsk"]
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="See and remove network labs.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="See and remove network labs.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
 
 
 @app.command("list")

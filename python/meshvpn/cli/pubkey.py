@@ -9,7 +9,7 @@ from meshvpn.keys import PrivateKey
 
 __all__ = ["app", "pubkey"]
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 _MOST = 256
 """Bytes that are read: whoever gives more gives something else than a key."""

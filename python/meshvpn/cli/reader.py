@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def _read_and_exit(read: Callable[[Callable[[Settings], None]], int], sending: i
     try:
         status = read(send)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):  # whoever read it has left
+                stream.flush()
         # Not sys.exit: what the parent had begun is the parent's to end.
         os._exit(status)

@@ -9,7 +9,6 @@ device is a black hole, unless ``--answer-ping`` makes every address behind it a
 """
 
 import json
-import os
 import sys
 import time
 from collections import Counter
@@ -21,16 +20,25 @@ from typing import Annotated
 import typer
 
 from meshvpn.capture import PcapngWriter
-from meshvpn.cli.options import Addresses, DeviceName, Mtu, Namespace, Routes, Verbose
+from meshvpn.cli.options import (
+    Addresses,
+    DeviceName,
+    Mtu,
+    Namespace,
+    Routes,
+    Verbose,
+    whole_number,
+)
 from meshvpn.cli.paint import has_color, packet_line
 from meshvpn.cli.stopping import until_stopped
+from meshvpn.cli.streams import give_up_output
 from meshvpn.cli.tracing import log_to_stderr
 from meshvpn.packet import Packet, Reassembler
 from meshvpn.tun import Tun
 
 __all__ = ["app", "sniff"]
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()
@@ -42,7 +50,12 @@ def sniff(
     mtu: Mtu = None,
     netns: Namespace = None,
     count: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Stop after N packets.")
+        int | None,
+        typer.Option(
+            parser=whole_number(1, sys.maxsize),
+            metavar="N",
+            help="Stop after N packets routed into it; answers do not count.",
+        ),
     ] = None,
     answer_ping: Annotated[
         bool, typer.Option("--answer-ping", help="Answer echo requests, whatever their address.")
@@ -75,7 +88,7 @@ def sniff(
         try:
             sniffer.run(count, answer_ping=answer_ping)
         except BrokenPipeError:  # whoever read us, such as `head`, has seen enough
-            _silence_stdout()
+            give_up_output()
 
 
 class _Sniffer:
@@ -156,10 +169,3 @@ def _format(*, hex_dump: bool, as_json: bool) -> Callable[[Packet], str]:
 
 def _forget(_packet: Packet) -> None:
     """Record nothing."""
-
-
-def _silence_stdout() -> None:
-    """Let the interpreter flush what is left into nothing when it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

@@ -12,7 +12,16 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-from meshvpn.cli.options import Addresses, DeviceName, Mtu, Namespace, Routes, Verbose
+from meshvpn._values import LARGEST_MARK
+from meshvpn.cli.options import (
+    Addresses,
+    DeviceName,
+    Mtu,
+    Namespace,
+    Routes,
+    Verbose,
+    whole_number,
+)
 from meshvpn.cli.reader import Settings
 
 __all__ = ["app"]
@@ -21,6 +30,7 @@ app = typer.Typer(
     help="Run one end of a tunnel in the foreground, until Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",
 )
 
 _Local: TypeAlias = Annotated[
@@ -30,7 +40,11 @@ _Local: TypeAlias = Annotated[
 _Remote: TypeAlias = Annotated[str, typer.Option(metavar="IP:PORT", help="The peer's endpoint.")]
 _Mark: TypeAlias = Annotated[
     int | None,
-    typer.Option(min=1, max=0xFFFF_FFFF, metavar="NUMBER", help="Firewall mark of what it sends."),
+    typer.Option(
+        parser=whole_number(1, LARGEST_MARK),
+        metavar="NUMBER",
+        help="Firewall mark of what it sends.",
+    ),
 ]
 _Stats: TypeAlias = Annotated[bool, typer.Option("--stats", help="Print figures at the end.")]
 _Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print figures at the end as JSON.")]

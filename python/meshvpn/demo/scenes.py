@@ -121,7 +121,9 @@ def eavesdrop(stage: Stage, _audience: Audience) -> str:
         raise LabError(f"the wire-tap saw {len(long_enough)} datagrams of {_SECRET_COPIES}")
     if any(_SECRET in data for data in recorded):
         raise LabError("the sentence is on the cable for everyone to read")
-    return f"a sentence arrived {_SECRET_COPIES} times; {len(recorded)} packets taped, none has it"
+    return (
+        f"a sentence arrived {_SECRET_COPIES} times; {len(recorded)} packets captured, none has it"
+    )
 
 
 def _only_tunnel(show: Callable[[Packet], None]) -> Callable[[Packet], None]:

@@ -9,6 +9,8 @@ started it. So one Python process can play every host of the lab:
 
 from __future__ import annotations
 
+import itertools
+import re
 import socket
 import subprocess
 import time
@@ -16,16 +18,19 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from meshvpn.errors import LabError
+from meshvpn._values import LARGEST_PORT, bounded, timeout_seconds
+from meshvpn.errors import ConfigError, LabError
 from meshvpn.lab import kernel
+from meshvpn.lab.addresses import Addressed, parse_address, parse_network
 from meshvpn.lab.ownership import NETNS_DIRECTORY
 from meshvpn.lab.programs import find_program, run_program, stop_processes
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from meshvpn.lab.addresses import InterfaceAddress
     from meshvpn.lab.link import Interface
 
 __all__ = ["Host"]
@@ -42,11 +47,14 @@ _HOST_SYSCTLS = {
     "net/ipv6/conf/all/forwarding": "0",
 }
 
+# What the kernel takes, without what `ip` and `nft` would read as syntax.
+_DEVICE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
+
 # <net/tcp_states.h>: the state column of /proc/net/tcp, and of udp for a socket without a peer.
 _LISTENING = {"tcp": "0A", "udp": "07"}
 
 
-class Host:
+class Host(Addressed):
     """One machine of the lab. Made by :meth:`Lab.host`; lives as long as its lab.
 
     Attributes:
@@ -70,24 +78,6 @@ class Host:
         """The file that stands for the namespace."""
         return NETNS_DIRECTORY / self.netns
 
-    @property
-    def ipv4(self) -> str:
-        """Its first IPv4 address, without prefix length.
-
-        Raises:
-            LabError: it has none.
-        """
-        return self._first(4)
-
-    @property
-    def ipv6(self) -> str:
-        """Its first IPv6 address, without prefix length.
-
-        Raises:
-            LabError: it has none.
-        """
-        return self._first(6)
-
     # --- Python inside the host ---
 
     def enter(self) -> AbstractContextManager[None]:
@@ -109,7 +99,14 @@ class Host:
         *,
         bind: tuple[str, int] | None = None,
     ) -> socket.socket:
-        """A socket of this host (UDP over IPv4 unless told otherwise), bound where asked."""
+        """A socket of this host (UDP over IPv4 unless told otherwise), bound where asked.
+
+        Raises:
+            ConfigError: the port to bind is none.
+            OSError: the system refuses it.
+        """
+        if bind is not None:
+            bounded("bind port", bind[1], 0, LARGEST_PORT)
         with self.enter():
             opened = socket.socket(family, kind)
         try:
@@ -144,9 +141,11 @@ class Host:
             Exit status and output as text.
 
         Raises:
+            ConfigError: ``timeout`` is no time, or ``command`` one text instead of words.
             MissingProgramError: it is not installed.
             LabError: it failed or took too long; the message holds what it printed.
         """
+        timeout_seconds(timeout)
         process = self.popen(command, stdin=subprocess.PIPE if input_text else None, env=env)
         arguments = " ".join(map(str, command))
         try:
@@ -177,7 +176,16 @@ class Host:
         Standard input is empty and the outputs are pipes of text unless told otherwise (files and
         the constants of :mod:`subprocess` as there). Redirect the outputs of a talkative program
         that nobody reads: it stops when 64 KiB wait in the pipe.
+
+        Raises:
+            ConfigError: ``command`` is one text instead of words.
+            MissingProgramError: it is not installed.
         """
+        if isinstance(command, str) or not command:
+            raise ConfigError(
+                f"command: {command!r} is not a list of words",
+                hint='write ["ping", "-c", "1", address]',
+            )
         program, *arguments = map(str, command)
         with self.enter():
             process = subprocess.Popen(
@@ -196,8 +204,13 @@ class Host:
         """Waits until something in the host listens on a port, without connecting to it.
 
         Raises:
+            ConfigError: there is no such port or protocol, or ``timeout`` is no time.
             LabError: nothing does after ``timeout`` seconds.
         """
+        bounded("port", port, 1, LARGEST_PORT)
+        if protocol not in _LISTENING:
+            raise ConfigError(f"protocol: {protocol!r} is neither 'tcp' nor 'udp'")
+        timeout_seconds(timeout)
         end = time.monotonic() + timeout
         while not self._listens(port, protocol):
             if time.monotonic() > end:
@@ -217,9 +230,16 @@ class Host:
         """Sends packets for ``destination`` (a network or ``default``) to the router ``via``.
 
         The route comes back by itself after the device was down or changed its address.
+
+        Raises:
+            ConfigError: one of them cannot be read, or they differ in IP version.
+            LabError: the kernel refuses it: ``via`` is in none of the host's networks.
         """
-        self._routes.append((destination, via))
+        router = parse_address("via", via)
+        if destination != "default":
+            parse_network("destination", destination, version=router.version)
         self.ip(_route_command(destination, via))
+        self._routes.append((destination, via))
 
     def ip(self, *commands: str, tolerate_failure: bool = False) -> str:
         """Runs ``ip`` commands in the host, in one process: ``host.ip("addr add … dev eth0")``."""
@@ -250,9 +270,33 @@ class Host:
                     problem = f"cannot set {name} to {value!r} on {self.name}: {refusal}"
                     raise LabError(problem) from refusal
 
+    def check_device_name(self, name: str) -> None:
+        """Makes sure that a device of that name can be added.
+
+        Raises:
+            ConfigError: it cannot, or there is one.
+        """
+        if not _DEVICE_NAME.fullmatch(name):
+            raise ConfigError(
+                f"not a device name: {name!r}",
+                hint="use up to 15 letters, digits, dots, hyphens and underscores",
+            )
+        if name in self._device_names():
+            raise ConfigError(f"host {self.name!r} already has a device {name!r}")
+
+    def free_device_name(self, *, besides: str | None = None) -> str:
+        """The next free ``ethN``."""
+        taken = self._device_names() | {besides}
+        return next(name for n in itertools.count() if (name := f"eth{n}") not in taken)
+
+    def _device_names(self) -> set[str]:
+        """Also of devices that the lab did not make, such as a tunnel's."""
+        with self.enter():
+            return {name for _, name in socket.if_nameindex()}
+
     def forget(self, interface: Interface) -> None:
         """Drops what the lab remembers of a removed device: itself and the routes through it."""
-        del self.interfaces[interface.name]
+        self.interfaces.pop(interface.name, None)
         gone = [at.network for at in interface.addresses]
         self._routes = [
             (to, via) for to, via in self._routes if not any(ip_address(via) in net for net in gone)
@@ -270,14 +314,11 @@ class Host:
         """Ends every program started by :meth:`popen`."""
         stop_processes(self._processes)
 
-    def _first(self, version: int) -> str:
-        for device in self.interfaces.values():
-            for address in device.addresses:
-                if address.version == version:
-                    return str(address.ip)
-        raise LabError(
-            f"host {self.name!r} has no IPv{version} address", hint="link it to another host first"
-        )
+    def _own_addresses(self) -> Iterable[InterfaceAddress]:
+        return (address for device in self.interfaces.values() for address in device.addresses)
+
+    def _title(self) -> str:
+        return f"host {self.name!r}"
 
     def __repr__(self) -> str:
         devices = ", ".join(str(device) for device in self.interfaces.values())

@@ -9,12 +9,16 @@ import itertools
 import logging
 import os
 import re
-from typing import TYPE_CHECKING, Self, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
+from meshvpn._closing import Closing
+from meshvpn._values import bounded
 from meshvpn.errors import ConfigError, LabError
+from meshvpn.lab.addresses import parse_addresses, parse_network
 from meshvpn.lab.host import Host
-from meshvpn.lab.link import Bridge, Interface, Link
-from meshvpn.lab.nat import Nat
+from meshvpn.lab.link import Bridge, Link, check_loss, check_rate
+from meshvpn.lab.nat import Nat, check_nat
 from meshvpn.lab.ownership import namespace_prefix, reap, remove_namespaces, start_janitor
 from meshvpn.lab.programs import run_program
 from meshvpn.lab.rootless import enter_user_namespace
@@ -22,7 +26,7 @@ from meshvpn.lab.router import Router
 from meshvpn.lab.sites import Home, NarrowPath
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Iterator
 
     from meshvpn.lab.addresses import Addresses
 
@@ -45,8 +49,13 @@ _HOME_LAN = "192.168.1.1/24"
 # RFC 6598, shared address space between a carrier and its subscribers.
 _CARRIER_LAN = "100.64.0.1/10"
 
+# A /24 without the router's address and the two that are nobody's.
+_MOST_HOSTS_AT_HOME = 253
 
-class Lab:
+_NARROWEST_PUBLIC = 29
+
+
+class Lab(Closing):
     """A network of its own inside this machine, for a test or an experiment.
 
     It needs root; without, the process becomes root of a user namespace (see
@@ -60,6 +69,7 @@ class Lab:
             mapping daemon on its outer side) want a routable one, which nobody outside will see.
 
     Raises:
+        ConfigError: ``public`` is no IPv4 network, or has no room.
         PermissionDeniedError: neither root nor user namespaces can be had.
         MissingProgramError: ``ip`` is not installed.
         LabError: a user namespace is needed and the process has several threads.
@@ -67,7 +77,7 @@ class Lab:
 
     def __init__(self, *, public: str = _PUBLIC_IPV4) -> None:
         self.hosts: dict[str, Host] = {}
-        self._public_network = ipaddress.IPv4Network(public)
+        self._public_network = _parse_public(public)
         self._owner = os.getpid()
         self._closed = False
         self._home_numbers = itertools.count(1)
@@ -118,18 +128,28 @@ class Lab:
             rate: bits per second in each direction.
             loss: share of lost packets in each direction, from 0 to 1.
             devices: what the devices are called; by default the next free ``ethN``.
+
+        Raises:
+            ConfigError: a value cannot be used; nothing was changed.
+            LabError: the kernel refused something; nothing is left of the link.
         """
-        near = Interface(a, devices[0], a_addresses, mtu)
-        link = Link(near, Interface(b, devices[1], b_addresses, mtu))
-        if rate is not None:
-            link.set_rate(rate)
-        if loss:
-            link.set_loss(loss)
+        check_rate(rate)
+        check_loss(loss)
+        link = Link.between(a, b, a_addresses, b_addresses, mtu=mtu, devices=devices)
+        try:
+            if rate is not None:
+                link.set_rate(rate)
+            if loss:
+                link.set_loss(loss)
+        except BaseException:
+            link.remove()
+            raise
         return link
 
     def bridge(self, name: str, addresses: Addresses = ()) -> Bridge:
         """Adds an Ethernet switch; with ``addresses`` it is a router for whoever is attached."""
-        return self.router(name).bridge("br0", addresses)
+        with self._all_or_nothing():
+            return self.router(name).bridge("br0", addresses)
 
     # --- ready-made networks ---
 
@@ -146,10 +166,16 @@ class Lab:
         """Adds a host to the public network, with as many IPv4 addresses as asked for.
 
         A STUN server that tells what a NAT does needs two.
+
+        Raises:
+            ConfigError: the name cannot be used or is taken, or no address is asked for.
+            LabError: the public network has not as many free ones.
         """
-        host = self.host(name)
-        ipv4 = [self.public.free_address(4) for _ in range(addresses)]
-        self.public.attach(host, [*ipv4, self.public.free_address(6)])
+        bounded("addresses", addresses, 1, self._public_network.num_addresses)
+        public = self.public
+        with self._all_or_nothing():
+            host = self.host(name)
+            public.attach(host, [*public.free_addresses(addresses, 4), public.free_address(6)])
         return host
 
     def home(
@@ -179,42 +205,28 @@ class Lab:
             ipv6: also give it an IPv6 network, with a firewall as the NAT's but no translation.
 
         Raises:
-            ConfigError: the name is taken, IPv6 is asked for where ``upstream`` has none, or there
-                is an ``upstream`` besides the carrier of ``Nat.CGNAT``.
+            ConfigError: a value cannot be used, the name is taken, IPv6 is asked for where
+                ``upstream`` has none, or there is an ``upstream`` besides the carrier of
+                ``Nat.CGNAT``. Nothing is left of the home then.
         """
-        if nat is Nat.CGNAT:
-            if upstream is not None:
-                raise ConfigError("Nat.CGNAT brings its own carrier: it takes no upstream")
-            upstream, nat_at_home = self.carrier(f"{name}-carrier"), Nat.PORT_RESTRICTED
-        else:
-            nat_at_home = nat
-        carrier = upstream if isinstance(upstream, Home) else None
-        outside = upstream.lan if isinstance(upstream, Home) else upstream or self.public
-        number = next(self._home_numbers)
-        inside = [lan or (f"198.18.{number}.1/24" if nat is Nat.OPEN else _HOME_LAN)]
-        if ipv6:
-            inside.append(f"2001:db8:0:{number:x}::1/64")
-        home = self._site(
-            name,
-            f"{name}-router",
-            nat,
-            outside=outside,
-            inside=inside,
-            carrier=carrier,
-        )
-        for at in home.lan.interface.addresses:
-            if at.version == 6 or nat is Nat.OPEN:
-                gateway = home.wan.a.ipv6 if at.version == 6 else home.wan.a.ipv4
-                outside.router.add_route(str(at.network), via=gateway)
-        home.router.nat(nat_at_home)
-        for _ in range(hosts):
-            home.add_host()
-        return home
+        check_nat(nat)
+        bounded("hosts", hosts, 1, _MOST_HOSTS_AT_HOME)
+        if nat is Nat.CGNAT and upstream is not None:
+            raise ConfigError("Nat.CGNAT brings its own carrier: it takes no upstream")
+        if upstream is None:
+            upstream = self.public
+        with self._all_or_nothing():
+            if nat is Nat.CGNAT:
+                upstream = self.carrier(f"{name}-carrier")
+            return self._furnished_home(name, nat, hosts, upstream, lan, ipv6=ipv6)
 
     def carrier(self, name: str, *, nat: Nat = Nat.CGNAT) -> Home:
         """Adds a carrier: a NAT with 100.64.0.0/10 inside, to which homes are attached."""
-        carrier = self._site(name, name, nat, outside=self.public, inside=[_CARRIER_LAN])
-        carrier.router.nat(nat)
+        check_nat(nat)
+        public = self.public
+        with self._all_or_nothing():
+            carrier = self._site(name, name, nat, outside=public, inside=[_CARRIER_LAN])
+            carrier.router.nat(nat)
         return carrier
 
     def narrow_path(self, mtu: int = 1280, *, outer_mtu: int = 1500) -> NarrowPath:
@@ -223,7 +235,36 @@ class Lab:
         Args:
             mtu: of the middle, in bytes; under 1280 it carries no IPv6.
             outer_mtu: of the two other links.
+
+        Raises:
+            ConfigError: the kernel knows no such MTU, or there are hosts ``a``, ``b``, ``left`` or
+                ``right`` already.
         """
+        with self._all_or_nothing():
+            return self._narrow_path(mtu, outer_mtu)
+
+    # --- the end ---
+
+    def close(self) -> None:
+        """Ends every program of the lab and removes every namespace; later calls do nothing."""
+        # A forked child has a copy of this object, but the lab is its parent's.
+        if self._closed or os.getpid() != self._owner:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        for host in self.hosts.values():
+            host.stop_processes()
+        remove_namespaces(self._namespaces)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self.hosts)} hosts"
+        return f"<Lab {self._prefix.rstrip('-')}: {state}>"
+
+    def __str__(self) -> str:
+        """A line for each host, with its devices and addresses."""
+        return "\n".join([repr(self), *(f"  {host!r}" for host in self.hosts.values())])
+
+    def _narrow_path(self, mtu: int, outer_mtu: int) -> NarrowPath:
         a, left, right, b = (
             self.host("a"),
             self.router("left"),
@@ -239,37 +280,34 @@ class Lab:
         middle.set_mtu(mtu)
         return NarrowPath(a, b, left, right, middle)
 
-    # --- the end ---
-
-    def close(self) -> None:
-        """Ends every program of the lab and removes every namespace; later calls do nothing."""
-        # A forked child has a copy of this object, but the lab is its parent's.
-        if self._closed or os.getpid() != self._owner:
-            return
-        self._closed = True
-        atexit.unregister(self.close)
-        for host in self.hosts.values():
-            host.stop_processes()
-        remove_namespaces(self._namespaces)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
+    def _furnished_home(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        state = "closed" if self._closed else f"{len(self.hosts)} hosts"
-        return f"<Lab {self._prefix.rstrip('-')}: {state}>"
-
-    def __str__(self) -> str:
-        """A line for each host, with its devices and addresses."""
-        return "\n".join([repr(self), *(f"  {host!r}" for host in self.hosts.values())])
+        name: str,
+        nat: Nat,
+        hosts: int,
+        upstream: Home | Bridge,
+        lan: str | None,
+        *,
+        ipv6: bool,
+    ) -> Home:
+        carrier = upstream if isinstance(upstream, Home) else None
+        outside = upstream.lan if isinstance(upstream, Home) else upstream
+        number = next(self._home_numbers)
+        inside = [lan or (f"198.18.{number}.1/24" if nat is Nat.OPEN else _HOME_LAN)]
+        if ipv6:
+            inside.append(f"2001:db8:0:{number:x}::1/64")
+        home = self._site(
+            name, f"{name}-router", nat, outside=outside, inside=inside, carrier=carrier
+        )
+        home.router.nat(Nat.PORT_RESTRICTED if nat is Nat.CGNAT else nat)
+        for _ in range(hosts):
+            home.add_host()
+        # Last, since a route at the outside would not go with the home if that failed.
+        for at in home.lan.interface.addresses:
+            if at.version == 6 or nat is Nat.OPEN:
+                gateway = home.wan.a.ipv6 if at.version == 6 else home.wan.a.ipv4
+                outside.router.add_route(str(at.network), via=gateway)
+        return home
 
     def _site(
         self,
@@ -282,12 +320,18 @@ class Lab:
         carrier: Home | None = None,
     ) -> Home:
         """A home with nobody in it, whose router does not translate yet."""
+        versions = sorted({at.version for at in parse_addresses(inside)})
         router = self.router(router_name)
-        versions = sorted({ipaddress.ip_interface(at).version for at in inside})
         wan = outside.attach(
             router, [outside.free_address(version) for version in versions], device="wan0"
         )
-        return Home(name, nat, router, router.bridge("lan0", inside), wan, carrier, self.host)
+        return Home(name, nat, router, router.bridge("lan0", inside), wan, carrier, self._add_to)
+
+    def _add_to(self, bridge: Bridge, name: str) -> Host:
+        with self._all_or_nothing():
+            host = self.host(name)
+            bridge.attach(host)
+        return host
 
     def _add(self, name: str, kind: type[_HostT]) -> _HostT:
         if self._closed:
@@ -301,9 +345,39 @@ class Lab:
         netns = f"{self._prefix}{name}"
         self._namespaces.append(netns)
         run_program(["ip", "netns", "add", netns])
-        host = kind(name, netns)
+        try:
+            host = kind(name, netns)
+        except BaseException:
+            remove_namespaces([netns])
+            raise
         self.hosts[name] = host
         return host
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Takes the hosts that the body has added away again, with their links, if it fails."""
+        before = set(self.hosts)
+        try:
+            yield
+        except BaseException:
+            self._remove([host for name, host in self.hosts.items() if name not in before])
+            raise
+
+    def _remove(self, hosts: list[Host]) -> None:
+        for host in hosts:
+            host.stop_processes()
+            for device in host.interfaces.values():
+                if device.peer is not None and device.peer.host not in hosts:
+                    device.peer.host.forget(device.peer)
+            del self.hosts[host.name]
+        remove_namespaces(host.netns for host in hosts)
+
+
+def _parse_public(text: str) -> ipaddress.IPv4Network:
+    network = parse_network("public", text, version=4)
+    if not isinstance(network, ipaddress.IPv4Network) or network.prefixlen > _NARROWEST_PUBLIC:
+        raise ConfigError(f"public: {text!r} has no room for a gateway and others")
+    return network
 
 
 def _both_ends(network: int, *, first: int, second: int) -> tuple[list[str], list[str]]:

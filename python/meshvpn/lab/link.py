@@ -9,11 +9,20 @@ What is done to a link lasts until it is undone, and undoes itself at the end of
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
+from meshvpn._values import LARGEST_MTU, bounded, shown
 from meshvpn.errors import ConfigError, LabError
 from meshvpn.lab import kernel
-from meshvpn.lab.addresses import IPV6_MINIMUM_MTU, Addresses, InterfaceAddress, parse_addresses
+from meshvpn.lab.addresses import (
+    IPV6_MINIMUM_MTU,
+    Addressed,
+    Addresses,
+    InterfaceAddress,
+    first_address,
+    parse_addresses,
+)
 from meshvpn.lab.fault import Fault
 from meshvpn.lab.programs import run_program
 
@@ -21,7 +30,7 @@ if TYPE_CHECKING:
     from meshvpn.lab.host import Host
     from meshvpn.lab.router import Router
 
-__all__ = ["Bridge", "Interface", "Link"]
+__all__ = ["Bridge", "Interface", "Link", "check_loss", "check_rate"]
 
 # tbf: 10 ms of traffic in one go, but never less than two of the 64 KiB super-packets of a veth;
 # and what waits longer than 50 ms is dropped, as in a home router of moderate size.
@@ -29,8 +38,15 @@ _BURST_SECONDS = 0.01
 _SMALLEST_BURST_BYTES = 2 * 65536
 _QUEUE = "50ms"
 
+# A byte a second, and what a bucket of 32 bits can hold of the two times above.
+_LOWEST_RATE = 8
+_HIGHEST_RATE = 500_000_000_000
 
-class Interface:
+# ETH_MIN_MTU of Linux, the smallest that a virtual Ethernet device takes.
+_SMALLEST_MTU = 68
+
+
+class Interface(Addressed):
     """One end of a link, or a bridge: a network device of a host.
 
     Attributes:
@@ -38,34 +54,16 @@ class Interface:
         name: what it is called there, such as ``eth0``.
         addresses: with prefix length, in the order given.
         mtu: in bytes.
+        peer: the other end of its cable; a bridge has none.
     """
 
-    def __init__(self, host: Host, name: str | None, addresses: Addresses, mtu: int) -> None:
+    def __init__(self, host: Host, name: str, addresses: Addresses, mtu: int) -> None:
+        host.check_device_name(name)
         self.host = host
-        self.name = name or _free_name(host)
+        self.name = name
         self.addresses = parse_addresses(addresses)
-        self.mtu = mtu
-        if self.name in host.interfaces:
-            raise ConfigError(f"host {host.name!r} already has a device {self.name!r}")
-        host.interfaces[self.name] = self
-
-    @property
-    def ipv4(self) -> str:
-        """The first IPv4 address, without prefix length.
-
-        Raises:
-            LabError: it has none.
-        """
-        return self._first(4)
-
-    @property
-    def ipv6(self) -> str:
-        """The first IPv6 address, without prefix length.
-
-        Raises:
-            LabError: it has none.
-        """
-        return self._first(6)
+        self.mtu = bounded("mtu", mtu, _SMALLEST_MTU, LARGEST_MTU)
+        self.peer: Interface | None = None
 
     @property
     def usable_addresses(self) -> list[InterfaceAddress]:
@@ -84,11 +82,11 @@ class Interface:
         with self.host.enter():
             kernel.settle_device(self.name)
 
-    def _first(self, version: int) -> str:
-        for address in self.addresses:
-            if address.version == version:
-                return str(address.ip)
-        raise LabError(f"{self.name} of host {self.host.name!r} has no IPv{version} address")
+    def _own_addresses(self) -> list[InterfaceAddress]:
+        return self.addresses
+
+    def _title(self) -> str:
+        return f"{self.name} of host {self.host.name!r}"
 
     def __str__(self) -> str:
         return " ".join([self.name, *map(str, self.addresses)])
@@ -111,9 +109,39 @@ class Link:
         self._loss = 0.0
         self._rate: float | None = None
         ends = f"link add {a.name} mtu {a.mtu} type veth peer name {b.name} mtu {b.mtu}"
-        a.host.ip(f"{ends} netns {b.host.netns}", *a.commands())
-        b.host.ip(*b.commands())
-        self._settle()
+        try:
+            a.host.ip(f"{ends} netns {b.host.netns}", *a.commands())
+            b.host.ip(*b.commands())
+            self._settle()
+        except BaseException:  # such as an address that the kernel refuses
+            a.host.ip(f"link del {a.name}", tolerate_failure=True)
+            raise
+        a.peer, b.peer = b, a
+        for end in self._ends:
+            end.host.interfaces[end.name] = end
+
+    @classmethod
+    def between(
+        cls,
+        a: Host,
+        b: Host,
+        a_addresses: Addresses,
+        b_addresses: Addresses,
+        *,
+        mtu: int,
+        devices: tuple[str | None, str | None],
+    ) -> Link:
+        """Joins two hosts; devices without a name get the next free ``ethN``.
+
+        Raises:
+            ConfigError: a name, an address or the MTU cannot be used; nothing was changed.
+        """
+        near = Interface(a, devices[0] or a.free_device_name(), a_addresses, mtu)
+        taken = near.name if b is a else None
+        name = devices[1] or b.free_device_name(besides=taken)
+        if name == taken:
+            raise ConfigError(f"both ends of a link cannot be {name!r} of host {a.name!r}")
+        return cls(near, Interface(b, name, b_addresses, mtu))
 
     @property
     def mtu(self) -> int:
@@ -124,11 +152,15 @@ class Link:
         """Changes the largest IP packet that passes, on both ends.
 
         IPv6 cannot live on a link below 1280: its addresses and routes go, and come back later.
+
+        Raises:
+            ConfigError: the kernel knows no such MTU.
         """
+        bounded("mtu", mtu, _SMALLEST_MTU, LARGEST_MTU)
         before = self.mtu
         for end in self._ends:
-            end.mtu = mtu
             end.host.ip(f"link set {end.name} mtu {mtu}")
+            end.mtu = mtu
         if before < IPV6_MINIMUM_MTU <= mtu:
             self._restore()
         return Fault(f"MTU {mtu} on {self}", lambda: self.set_mtu(before))
@@ -138,23 +170,27 @@ class Link:
 
         Args:
             share: from 0 (none) to 1 (all). A super-packet of TSO or GSO is lost as a whole.
+
+        Raises:
+            ConfigError: it is no share.
         """
-        if not 0 <= share <= 1:
-            raise ConfigError(f"loss must be between 0 and 1, not {share}")
-        before, self._loss = self._loss, share
+        check_loss(share)
         for end in self._ends:
             end.host.nft(_loss_rules(end.name, share))
+        before, self._loss = self._loss, share
         return Fault(f"{share:.1%} loss on {self}", lambda: self.set_loss(before))
 
     def set_rate(self, bits_per_second: float | None) -> Fault:
         """Limits each direction to a rate; ``None`` takes the limit away.
 
         Raises:
+            ConfigError: there is no such rate.
             LabError: the kernel has no token bucket filter.
         """
-        before, self._rate = self._rate, bits_per_second
+        check_rate(bits_per_second)
         for end in self._ends:
             _limit(end, bits_per_second)
+        before, self._rate = self._rate, bits_per_second
         return Fault(f"{bits_per_second} bit/s on {self}", lambda: self.set_rate(before))
 
     def down(self) -> Fault:
@@ -211,7 +247,13 @@ class Bridge:
         self._taken = {at.ip for at in self.interface.addresses}
         self._ports = 0
         # Snooping needs a querier, and without one forgets who takes part in neighbour discovery.
-        router.ip(f"link add {name} type bridge mcast_snooping 0", *self.interface.commands())
+        adding = f"link add {name} type bridge mcast_snooping 0"
+        try:
+            router.ip(adding, *self.interface.commands())
+        except BaseException:
+            router.ip(f"link del {name}", tolerate_failure=True)
+            raise
+        router.interfaces[name] = self.interface
 
     def attach(
         self,
@@ -234,19 +276,28 @@ class Bridge:
 
         Returns:
             The link: ``a`` is the host's end.
+
+        Raises:
+            ConfigError: a name, an address or the MTU cannot be used, or the bridge is no gateway
+                for an address outside its network; nothing was changed.
+            LabError: its network is used up.
         """
         versions = sorted({at.version for at in self.interface.addresses})
         given = addresses or [self.free_address(version) for version in versions]
-        inside = Interface(host, device, given, mtu)
-        self._taken.update(at.ip for at in inside.addresses)
+        inside = Interface(host, device or host.free_device_name(), given, mtu)
+        gateways = self._gateways_of(inside) if gateway else []
+        name = f"{self.interface.name}p{self._ports + 1}"
+        link = Link(inside, Interface(self.router, name, (), mtu))
+        try:
+            self.router.ip(f"link set {name} master {self.interface.name}")
+            self.interface.settle()
+            for at in gateways:
+                host.add_route("default", via=at)
+        except BaseException:
+            link.remove()
+            raise
         self._ports += 1
-        port = Interface(self.router, f"{self.interface.name}p{self._ports}", (), mtu)
-        link = Link(inside, port)
-        self.router.ip(f"link set {port.name} master {self.interface.name}")
-        self.interface.settle()
-        for own in self.interface.addresses if gateway else ():
-            if any(own.version == at.version for at in inside.usable_addresses):
-                host.add_route("default", via=str(own.ip))
+        self._taken.update(at.ip for at in inside.addresses)
         return link
 
     def free_address(self, version: int = 4) -> str:
@@ -256,21 +307,53 @@ class Bridge:
             ConfigError: the bridge has no address of that IP version, and so no network.
             LabError: the network is used up.
         """
-        own = next((at for at in self.interface.addresses if at.version == version), None)
+        return self.free_addresses(1, version)[0]
+
+    def free_addresses(self, count: int, version: int = 4) -> list[str]:
+        """As :meth:`free_address`, several or none."""
+        own = first_address(self.interface.addresses, version)
         if own is None:
             raise ConfigError(f"{self.interface.name} of {self.router.name!r} has no IPv{version}")
-        free = next((at for at in own.network.hosts() if at not in self._taken), None)
-        if free is None:
-            raise LabError(f"no address of {own.network} is left")
-        self._taken.add(free)
-        return f"{free}/{own.network.prefixlen}"
+        free = (at for at in own.network.hosts() if at not in self._taken)
+        found = list(itertools.islice(free, count))
+        if len(found) < count:
+            raise LabError(f"{own.network} has {len(found)} free addresses, not {count}")
+        self._taken.update(found)
+        return [f"{at}/{own.network.prefixlen}" for at in found]
+
+    def _gateways_of(self, inside: Interface) -> list[str]:
+        """Where the default routes of somebody attached go: one address for each IP version."""
+        gateways = []
+        for own in self.interface.addresses:
+            same = [at for at in inside.usable_addresses if at.version == own.version]
+            if same and not any(own.ip in at.network for at in same):
+                raise ConfigError(
+                    f"{same[0]} is outside {own.network}, so {own.ip} cannot be its gateway",
+                    hint="give an address of that network, or gateway=False",
+                )
+            if same:
+                gateways.append(str(own.ip))
+        return gateways
 
     def __repr__(self) -> str:
         return f"<Bridge {self.interface} of {self.router.name}>"
 
 
-def _free_name(host: Host) -> str:
-    return next(name for n in range(1000) if (name := f"eth{n}") not in host.interfaces)
+def check_loss(share: float) -> None:
+    """Raises :class:`ConfigError` for what is no share of packets."""
+    if not 0 <= share <= 1:
+        raise ConfigError(f"loss must be between 0 and 1, not {shown(share)}")
+
+
+def check_rate(bits_per_second: float | None) -> None:
+    """Raises :class:`ConfigError` for a rate that no token bucket can have."""
+    if bits_per_second is None or _LOWEST_RATE <= bits_per_second <= _HIGHEST_RATE:
+        return
+    raise ConfigError(
+        f"rate must be between {_LOWEST_RATE} and {_HIGHEST_RATE} bits per second, "
+        f"not {shown(bits_per_second)}",
+        hint="None is no limit",
+    )
 
 
 def _nodad(address: InterfaceAddress) -> str:
@@ -293,13 +376,13 @@ def _loss_rules(device: str, share: float) -> str:
 def _limit(end: Interface, rate: float | None) -> None:
     with end.host.enter():
         qdisc = ["tc", "qdisc"]
-        run_program([*qdisc, "del", "dev", end.name, "root"], tolerate_failure=True)
         if rate is None:
+            run_program([*qdisc, "del", "dev", end.name, "root"], tolerate_failure=True)
             return
         burst = max(_SMALLEST_BURST_BYTES, round(rate / 8 * _BURST_SECONDS))
         bucket = ["tbf", "rate", f"{round(rate)}bit", "burst", f"{burst}b", "latency", _QUEUE]
         try:
-            run_program([*qdisc, "add", "dev", end.name, "root", *bucket])
+            run_program([*qdisc, "replace", "dev", end.name, "root", *bucket])
         except LabError as refusal:
             raise LabError(
                 refusal.message,

@@ -20,7 +20,9 @@ from __future__ import annotations
 import enum
 from typing import Self
 
-__all__ = ["Filtering", "Mapping", "Nat"]
+from meshvpn.errors import ConfigError
+
+__all__ = ["Filtering", "Mapping", "Nat", "check_nat"]
 
 
 class Mapping(enum.Enum):
@@ -126,3 +128,11 @@ class Nat(enum.Enum):
         member.preserves_port = preserves_port
         member.hairpins = hairpins
         return member
+
+
+def check_nat(nat: Nat) -> None:
+    """Raises :class:`ConfigError` for what is no :class:`Nat`, such as the name of one."""
+    if not isinstance(nat, Nat):
+        raise ConfigError(
+            f"nat: {nat!r} is none", hint="give a member, such as Nat.PORT_RESTRICTED"
+        )

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from meshvpn._values import LARGEST_PORT, bounded
 from meshvpn.errors import ConfigError
 from meshvpn.lab import kernel, rulesets
-from meshvpn.lab.addresses import Addresses, parse_addresses
+from meshvpn.lab.addresses import Addresses, InterfaceAddress, first_address, parse_addresses
 from meshvpn.lab.fault import Fault
 from meshvpn.lab.host import Host
 from meshvpn.lab.link import Bridge, Interface
+from meshvpn.lab.nat import Nat, check_nat
 from meshvpn.lab.rulesets import NatSettings
-
-if TYPE_CHECKING:
-    from meshvpn.lab.nat import Nat
 
 __all__ = ["Router"]
 
@@ -35,6 +32,9 @@ _BRIDGE_SWITCHES = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-
 # Linux's own values: an unanswered datagram, and a stream (both ways for more than two seconds).
 _UDP_TIMEOUT = "net/netfilter/nf_conntrack_udp_timeout"
 _UDP_STREAM_TIMEOUT = "net/netfilter/nf_conntrack_udp_timeout_stream"
+
+# The kernel keeps these two in an int of ticks, of which it has up to a thousand a second.
+_LONGEST_TIMEOUT_S = (2**31 - 1) // 1000
 
 _BLOCK_UDP = """
 table inet block_udp {
@@ -94,11 +94,17 @@ class Router(Host):
             tcp_like_udp: map TCP by the same rules; otherwise TCP is plainly masqueraded.
 
         Raises:
-            ConfigError: there is no such device, it has no IPv4 address, or ``step`` is 0.
+            ConfigError: there is no such device, it has no IPv4 address, or a number cannot be
+                used; the router stays what it was.
         """
+        check_nat(nat)
         if step == 0:
             raise ConfigError("a sequential NAT must count: step is 0")
-        self._settings = NatSettings(
+        bounded("step", step, -rulesets.LARGEST_STEP, rulesets.LARGEST_STEP)
+        bounded("timeout", timeout, 1, _LONGEST_TIMEOUT_S)
+        if ports is not None:
+            _check_ports(ports)
+        settings = NatSettings(
             nat,
             wan,
             lan,
@@ -109,12 +115,17 @@ class Router(Host):
             timeout=timeout,
             tcp_like_udp=tcp_like_udp,
         )
-        self.reboot()
+        self.nft(rulesets.render(settings))
+        self._settings = settings
+        self._flush()
 
     def reboot(self) -> None:
         """Forgets every mapping and connection, as when the NAT lost power for a moment."""
         if self._settings is not None:
             self.nft(rulesets.render(self._settings))
+        self._flush()
+
+    def _flush(self) -> None:
         with self.enter():
             kernel.flush_conntrack()
 
@@ -125,7 +136,13 @@ class Router(Host):
             seconds: for a flow that is not a stream (and for every endpoint-independent mapping,
                 if ``stream`` is not longer).
             stream: for a flow that has gone both ways for over two seconds; by default the same.
+
+        Raises:
+            ConfigError: one of them is outside what the kernel can count.
         """
+        bounded("seconds", seconds, 1, _LONGEST_TIMEOUT_S)
+        if stream is not None:
+            bounded("stream", stream, 1, _LONGEST_TIMEOUT_S)
         longest = max(seconds, stream or seconds)
         self.sysctl({_UDP_TIMEOUT: str(seconds), _UDP_STREAM_TIMEOUT: str(stream or seconds)})
         if self._settings is not None:
@@ -136,9 +153,14 @@ class Router(Host):
         """Changes the outer IPv4 address, as when a provider gives another one.
 
         The network outside learns no new routes by it: without NAT, what is inside is cut off.
+
+        Raises:
+            ConfigError: it is not one IPv4 address with its prefix length, or the device has none.
         """
         interface = self._interface(device)
-        (new,) = parse_addresses(address)
+        (new,) = parse_addresses([address])
+        if new.version != 4:
+            raise ConfigError(f"not an IPv4 address: {address!r}")
         old = self._ipv4(device)
         interface.addresses[interface.addresses.index(old)] = new
         self.ip(f"address del {old} dev {device}")
@@ -170,8 +192,13 @@ class Router(Host):
             raise ConfigError(f"router {self.name!r} has no device {device!r} (it has: {known})")
         return self.interfaces[device]
 
-    def _ipv4(self, device: str) -> ipaddress.IPv4Interface:
-        for address in self._interface(device).addresses:
-            if isinstance(address, ipaddress.IPv4Interface):
-                return address
-        raise ConfigError(f"{device} of router {self.name!r} has no IPv4 address")
+    def _ipv4(self, device: str) -> InterfaceAddress:
+        address = first_address(self._interface(device).addresses, 4)
+        if address is None:
+            raise ConfigError(f"{device} of router {self.name!r} has no IPv4 address")
+        return address
+
+
+def _check_ports(ports: range) -> None:
+    if not ports or ports.step != 1 or ports[0] < 1 or ports[-1] > LARGEST_PORT:
+        raise ConfigError(f"ports: {ports} is not a range of ports", hint="as in range(2048, 3072)")

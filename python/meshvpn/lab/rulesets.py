@@ -28,7 +28,7 @@ from string import Template
 
 from meshvpn.lab.nat import Nat
 
-__all__ = ["DEFAULT_BLOCK", "NatSettings", "render"]
+__all__ = ["DEFAULT_BLOCK", "LARGEST_STEP", "NatSettings", "render"]
 
 # RFC 7422 gives each subscriber a fixed block; 1024 ports is what carriers commonly sell.
 DEFAULT_BLOCK = range(2048, 3072)
@@ -36,6 +36,9 @@ DEFAULT_BLOCK = range(2048, 3072)
 # The sequential NAT's counter: no test wraps around it, and it still loads within 20 ms.
 _SEQUENCE_FIRST_PORT = 20000
 _SEQUENCE_LENGTH = 4096
+
+LARGEST_STEP = (65535 - _SEQUENCE_FIRST_PORT) // (_SEQUENCE_LENGTH - 1)
+"""By how much the sequential NAT can count at most before its ports run out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Home:
     lan: Bridge
     wan: Link
     carrier: Home | None
-    _make_host: Callable[[str], Host]
+    _add_to: Callable[[Bridge, str], Host]
     hosts: list[Host] = field(default_factory=list)
 
     @property
@@ -57,10 +57,15 @@ class Home:
         return self.host.ipv4 if self.nat is Nat.OPEN else self.wan.a.ipv4
 
     def add_host(self, name: str | None = None) -> Host:
-        """Brings one more host home, by default called ``<home>-2`` and so on."""
+        """Brings one more host home, by default called ``<home>-2`` and so on.
+
+        Raises:
+            ConfigError: the name cannot be used or is taken.
+            LabError: the home's network is used up.
+        """
         number = len(self.hosts) + 1
-        host = self._make_host(name or (self.name if number == 1 else f"{self.name}-{number}"))
-        self.lan.attach(host)
+        own = self.name if number == 1 else f"{self.name}-{number}"
+        host = self._add_to(self.lan, name or own)
         self.hosts.append(host)
         return host
 
