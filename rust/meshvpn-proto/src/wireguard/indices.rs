@@ -181,7 +181,9 @@ mod tests {
                     number.rotate_left(16)
                 });
             }
-            readers.map(|reader| reader.join().unwrap());
+            for reader in readers {
+                reader.join().unwrap();
+            }
         });
     }
 

@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn marks_are_taken_once_and_in_order() {
         let slots = Slots::new();
-        (0..3000).for_each(|_| drop(slots.push()));
+        (0..3000).for_each(|slot| assert_eq!(slots.push(), slot));
         let marked = [0, 1, 63, 64, 127, 128, 1000, 2999];
         marked.iter().rev().for_each(|slot| slots.mark(*slot));
         slots.mark(1000);
@@ -156,7 +156,7 @@ mod tests {
     fn others_read_while_it_grows() {
         let slots = Slots::new();
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..20_000).for_each(|_| drop(slots.push())));
+            scope.spawn(|| (0..20_000).for_each(|slot| assert_eq!(slots.push(), slot)));
             for _ in 0..2 {
                 scope.spawn(|| {
                     while slots.len.load(Ordering::Acquire) < 20_000 {

@@ -189,7 +189,10 @@ impl Net {
     fn run_until(&mut self, ms: u64, done: impl Fn(&Self) -> bool) {
         let end = self.now + Duration::from_millis(ms);
         while self.now < end && !done(self) {
-            let timeouts = self.nodes.iter().filter_map(|node| node.device.poll_timeout());
+            let timeouts = self
+                .nodes
+                .iter()
+                .filter_map(|node| node.device.poll_timeout());
             let arrival = self.on_the_way.keys().next().map(|(at, _)| *at);
             let flows = self.flows.iter().map(|flow| flow.next);
             let next = timeouts.chain(arrival).chain(flows);
@@ -201,7 +204,12 @@ impl Net {
 
     fn step(&mut self) {
         for index in 0..self.flows.len() {
-            let Flow { from, to, interval, next } = self.flows[index];
+            let Flow {
+                from,
+                to,
+                interval,
+                next,
+            } = self.flows[index];
             if self.now >= next {
                 self.flows[index].next = self.now + interval;
                 self.send(from, to);
@@ -243,7 +251,12 @@ impl Net {
         let from = self.nodes[node].endpoint;
         for (to, datagram) in leaving {
             let at = self.now - self.start;
-            let sent = Sent { at, from, to, datagram };
+            let sent = Sent {
+                at,
+                from,
+                to,
+                datagram,
+            };
             self.transcript.push(sent.clone());
             if (self.filter)(&sent) {
                 continue;
@@ -264,7 +277,8 @@ impl Net {
     pub(crate) fn sent_by(&self, node: usize, kind: u8) -> Vec<&Sent> {
         let from = self.nodes[node].endpoint;
         let sent = self.transcript.iter();
-        sent.filter(|sent| sent.from == from && sent.kind() == kind).collect()
+        sent.filter(|sent| sent.from == from && sent.kind() == kind)
+            .collect()
     }
 
     /// Both send with sessions that the other can receive with.
@@ -272,8 +286,7 @@ impl Net {
         let one_way = |from: usize, to: usize| {
             let session = self.nodes[from].session(&self.key(to));
             session.is_some_and(|session| {
-                let nodes = &self.nodes[to];
-                nodes.receives_with(session.remote_index, session.send_key())
+                self.nodes[to].receives_with(session.remote_index, session.send_key())
             })
         };
         one_way(a, b) && one_way(b, a)

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use meshvpn_proto::forward::virtio;
 use meshvpn_proto::forward::{
-    Arrival, DropReason, Inbound, Joins, Outbound, Path, SharedPeers, Slot, Tally,
+    Arrival, Claim, DropReason, Inbound, Joins, Outbound, Path, Peers, SharedPeers, Slot, Tally,
 };
 use meshvpn_proto::keys::{PresharedKey, PrivateKey, PublicKey};
 use meshvpn_proto::route::Prefix;
-use meshvpn_proto::session::aead::Portable;
-use meshvpn_proto::session::transport::{SealedSession, Session};
+use meshvpn_proto::session::aead::{Key, Portable, TAG_LEN};
+use meshvpn_proto::session::transport::{HEADER_LEN, SealedSession, Session, write_header};
 use meshvpn_proto::time::Now;
 use meshvpn_proto::wireguard::{Event, Limits, WireGuard, WireGuardPeers};
 
@@ -116,6 +116,16 @@ impl Node {
         }
     }
 
+    /// Whether data messages of session `index`, sealed with `key`, would be opened.
+    pub(crate) fn receives_with(&self, index: u32, key: &Key) -> bool {
+        let mut message = [0; HEADER_LEN + TAG_LEN];
+        write_header(message.first_chunk_mut().unwrap(), index, 0);
+        match self.table.batch().claim(&message, self.endpoint) {
+            Ok(Claim::Sealed { session, .. }) => session.receive_key().expose() == key.expose(),
+            _ => false,
+        }
+    }
+
     /// The application sends packet `number` to an address inside.
     pub(crate) fn send(&mut self, now: Now, to: IpAddr, number: u64) -> Vec<Leaving> {
         self.send_from(now, self.inner, to, number)
@@ -143,7 +153,12 @@ impl Node {
     }
 
     /// A datagram arrives.
-    pub(crate) fn receive(&mut self, now: Now, source: SocketAddr, datagram: &[u8]) -> Vec<Leaving> {
+    pub(crate) fn receive(
+        &mut self,
+        now: Now,
+        source: SocketAddr,
+        datagram: &[u8],
+    ) -> Vec<Leaving> {
         let arrival = Arrival {
             bytes: datagram,
             segment_size: datagram.len(),
@@ -155,7 +170,8 @@ impl Node {
         for (_, pieces) in self.inbound.writes() {
             let frame: Vec<u8> = pieces.flat_map(|piece| piece.to_vec()).collect();
             let number = frame[virtio::LEN + HEADER..].first_chunk().unwrap();
-            self.arrived.push((now.instant, u64::from_be_bytes(*number)));
+            self.arrived
+                .push((now.instant, u64::from_be_bytes(*number)));
         }
         let confirmed: Vec<_> = self.inbound.take_confirmed().collect();
         for confirmed in confirmed {
@@ -208,7 +224,12 @@ impl Node {
         for transmit in self.outbound.transmits() {
             let size = transmit.segment_size.unwrap_or(usize::MAX);
             let to = transmit.path.destination;
-            leaving.extend(transmit.contents.chunks(size).map(|datagram| (to, datagram.to_vec())));
+            leaving.extend(
+                transmit
+                    .contents
+                    .chunks(size)
+                    .map(|datagram| (to, datagram.to_vec())),
+            );
         }
         self.outbound.clear(&self.table.batch());
         self.tally.add(&self.outbound.take_tally());
