@@ -95,14 +95,14 @@ impl<V> Sparse<V> {
         Some(self.values.remove(self.places.rank(place)))
     }
 
-    /// The only value, with its place; `None` when there are more or none.
-    pub(super) fn only(&self) -> Option<(u8, &V)> {
-        let [value] = self.values.as_slice() else {
-            return None;
-        };
-        let word = self.places.words.iter().position(|word| *word != 0)?;
-        let place = word as u32 * 64 + self.places.words[word].trailing_zeros();
-        Some((u8::try_from(place).ok()?, value))
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        self.values.iter()
+    }
+
+    /// Places and values in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u8, &V)> {
+        let places = (0..=255).filter(|place| self.places.contains(*place));
+        places.zip(&self.values)
     }
 }
 
@@ -127,12 +127,9 @@ mod tests {
                 }
                 prop_assert_eq!(sparse.get(place), model.get(&place));
                 prop_assert_eq!(sparse.len(), model.len());
-                let only = (model.len() == 1).then(|| model.iter().next()).flatten();
-                prop_assert_eq!(sparse.only(), only.map(|(place, value)| (*place, value)));
             }
-            for place in 0..=255 {
-                prop_assert_eq!(sparse.get(place), model.get(&place));
-            }
+            let pairs: Vec<_> = sparse.iter().map(|(place, value)| (place, *value)).collect();
+            prop_assert_eq!(pairs, model.into_iter().collect::<Vec<_>>());
         }
 
         #[test]

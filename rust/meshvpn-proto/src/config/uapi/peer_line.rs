@@ -23,14 +23,17 @@ const PEER_KEYS: [&str; 8] = [
     "protocol_version",
 ];
 
+/// The number of a network interface, if there is one of that name.
+pub(super) type ZoneIndex = Box<dyn Fn(&str) -> Option<u32> + Send>;
+
 /// Reads the lines of peers, one request at a time.
 pub(super) struct PeerLines {
-    zone_index: Box<dyn Fn(&str) -> Option<u32> + Send>,
+    zone_index: ZoneIndex,
     allowed_ips: usize,
 }
 
 impl PeerLines {
-    pub(super) fn new(zone_index: Box<dyn Fn(&str) -> Option<u32> + Send>) -> Self {
+    pub(super) fn new(zone_index: ZoneIndex) -> Self {
         Self {
             zone_index,
             allowed_ips: 0,

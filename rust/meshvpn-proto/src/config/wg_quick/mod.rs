@@ -18,7 +18,8 @@
 //! those programs pass a value on and something later complains, this complains at once, by line and
 //! field.
 //!
-//! [`Config::to_text`] writes a file that reads back the same.
+//! [`Config::to_text`] writes a file that reads back the same, if no name was made that reads as something
+//! else: a table `off`, a host `192.0.2.1`.
 //!
 //! Sources: wg(8), wg-quick(8).
 
@@ -82,7 +83,7 @@ pub enum Table {
     /// None: no routes are made.
     Off,
     /// This one, by number or by a name of `/etc/iproute2/rt_tables`.
-    Table(Name),
+    Named(Name),
 }
 
 /// Commands of a file, in the order they were given. Nothing here runs them.

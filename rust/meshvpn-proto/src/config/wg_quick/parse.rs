@@ -239,7 +239,7 @@ fn table(value: &str) -> Option<Table> {
     if value.eq_ignore_ascii_case("off") {
         return Some(Table::Off);
     }
-    Name::new(value).map(Table::Table)
+    Name::new(value).map(Table::Named)
 }
 
 fn truth(value: &str) -> Option<bool> {

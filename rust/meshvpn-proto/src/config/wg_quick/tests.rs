@@ -96,7 +96,7 @@ fn sections_may_come_again_and_the_last_value_counts() {
     assert_eq!(config.interface.mtu, Some(1400));
     assert_eq!(
         config.interface.table,
-        Table::Table(Name::new("7").unwrap())
+        Table::Named(Name::new("7").unwrap())
     );
     assert_eq!(config.peers, [Peer::new(PUBLIC.parse().unwrap())]);
     assert_eq!(Config::parse(""), Ok(Config::default()));
@@ -300,8 +300,8 @@ fn any_interface() -> impl Strategy<Value = Interface> {
     let table = prop_oneof![
         Just(Table::Auto),
         Just(Table::Off),
-        any_name().prop_map(Table::Table),
-        any::<u32>().prop_map(|number| Table::Table(Name::new(&number.to_string()).unwrap())),
+        any_name().prop_map(Table::Named),
+        any::<u32>().prop_map(|number| Table::Named(Name::new(&number.to_string()).unwrap())),
     ];
     let hooks = (
         any_commands(),

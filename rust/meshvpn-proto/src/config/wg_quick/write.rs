@@ -54,7 +54,7 @@ impl Interface {
         match &self.table {
             Table::Auto => {}
             Table::Off => line(out, Field::Table, "off")?,
-            Table::Table(name) => line(out, Field::Table, name)?,
+            Table::Named(name) => line(out, Field::Table, name)?,
         }
         for (field, commands) in [
             (Field::PreUp, &self.hooks.pre_up),
