@@ -3,8 +3,9 @@
 >>> import meshvpn
 >>> key = meshvpn.PresharedKey.generate()
 
-Devices and tunnels are :class:`Tun` and :class:`Tunnel`, packets :class:`Packet`; networks to try
-them in are in :mod:`meshvpn.lab`; what can go wrong is in :mod:`meshvpn.errors`.
+Devices and tunnels are :class:`Tun`, :class:`Tunnel` and :class:`WireGuard`, packets
+:class:`Packet`; networks to try them in are in :mod:`meshvpn.lab`; what can go wrong is in
+:mod:`meshvpn.errors`.
 
 Importing starts nothing and loads next to nothing: a module is loaded when a name of it is used.
 """
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from meshvpn.stats import TunnelEvent, TunnelStats
     from meshvpn.tun import Tun
     from meshvpn.tunnel import Tunnel
+    from meshvpn.wireguard import Peer, PeerState, WireGuard, WireGuardConfig, WireGuardState
 
 __all__ = [
     "ConfigError",
@@ -44,6 +46,8 @@ __all__ = [
     "NetworkError",
     "Packet",
     "PcapngWriter",
+    "Peer",
+    "PeerState",
     "PermissionDeniedError",
     "PresharedKey",
     "PrivateKey",
@@ -54,12 +58,17 @@ __all__ = [
     "TunnelClosedError",
     "TunnelEvent",
     "TunnelStats",
+    "WireGuard",
+    "WireGuardConfig",
+    "WireGuardState",
     "__version__",
 ]
 
 _MODULES = {
     "Packet": "packet",
     "PcapngWriter": "capture",
+    "Peer": "wireguard",
+    "PeerState": "wireguard",
     "PresharedKey": "keys",
     "PrivateKey": "keys",
     "PublicKey": "keys",
@@ -68,12 +77,18 @@ _MODULES = {
     "Tunnel": "tunnel",
     "TunnelEvent": "stats",
     "TunnelStats": "stats",
+    "WireGuard": "wireguard",
+    "WireGuardConfig": "wireguard",
+    "WireGuardState": "wireguard",
     "__version__": "_meshvpn",
 }
 """Where each public name is; those that are not here are in ``errors``."""
 
 
-_SUBMODULES = {"bench", "capture", "errors", "keys", "lab", "packet", "stats", "tun", "tunnel"}
+_SUBMODULES = {
+    *("bench", "capture", "errors", "keys", "lab", "packet", "stats", "tun", "tunnel"),
+    "wireguard",
+}
 """Modules that need no import statement of their own."""
 
 

@@ -35,9 +35,11 @@ class TunnelStats:
     mtu: int
     """The device's MTU, in bytes."""
     path_mtu: int
-    """Longest outer IP packet that the path takes, in bytes."""
+    """Longest outer IP packet that the path takes, in bytes; 0 for a WireGuard device, which has a
+    path to each peer."""
     sessions: int
-    """Sessions agreed on so far: one for each start of the peer."""
+    """Sessions agreed on so far: one for each start of the peer, with WireGuard one for each
+    handshake."""
     sent_packets: int
     sent_bytes: int
     received_packets: int

@@ -1,16 +1,17 @@
 """Point-to-point tunnels: learning projects 2 and 3 as tools.
 
 A tunnel is a TUN device and a UDP socket, and what goes in at one end comes out at the other.
-Two framings are here:
+Two framings are here, and WireGuard:
 
 * :meth:`Tunnel.plain`: a datagram is an IP packet. Everyone on the way can read and forge it.
   For learning, for measuring, and inside networks that are secured otherwise.
 * :meth:`Tunnel.preshared`: sealed with ChaCha20-Poly1305, under keys that both sides derive from
   one they share, new for every start. A changed, replayed or foreign packet is dropped and counted.
+* :meth:`Tunnel.wireguard`: a WireGuard device with any number of peers, each known by its key.
 
 What :meth:`Tunnel.preshared` does **not** give is forward secrecy (whoever learns the key opens
-all that was ever recorded) and identity (everyone who has the key is the same peer). WireGuard
-mode gives both.
+all that was ever recorded) and identity (everyone who has the key is the same peer).
+:meth:`Tunnel.wireguard` gives both.
 """
 
 from __future__ import annotations
@@ -18,36 +19,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 from meshvpn import _logging, _meshvpn
-from meshvpn._closing import AsyncClosing
+from meshvpn._running import Running
 from meshvpn._values import (
     LARGEST_MARK,
     LARGEST_MTU,
     bounded,
     device_name,
     endpoint_text,
-    patience,
     prefixed_texts,
     utf8,
 )
-from meshvpn.errors import TunnelClosedError
 from meshvpn.keys import PresharedKey
-from meshvpn.stats import TunnelEvent, TunnelStats
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import Iterable
 
+    from meshvpn._running import Handle
     from meshvpn._values import Endpoint, Interface, Network
-    from meshvpn.stats import Phase
+    from meshvpn.keys import PrivateKey
+    from meshvpn.wireguard import Peer, WireGuard, WireGuardConfig
 
 __all__ = ["Tunnel"]
 
-_PATIENCE = 0.2
-"""Seconds after which an asynchronous wait looks whether it was cancelled."""
-
 
 @final
-class Tunnel(AsyncClosing):
+class Tunnel(Running):
     """A running tunnel. Made by :meth:`plain` or :meth:`preshared`; ends with :meth:`close`.
 
     Works as a context manager, also as an asynchronous one::
@@ -58,7 +55,7 @@ class Tunnel(AsyncClosing):
             tunnel.wait_ready(timeout=5)
             print(tunnel.stats())
 
-    Both constructors take:
+    These two take (for :meth:`wireguard` see there):
 
     Args:
         name: the device's name, up to 15 characters.
@@ -80,13 +77,12 @@ class Tunnel(AsyncClosing):
         NetworkError: address, route or socket cannot be set up.
     """
 
-    __slots__ = ("_handle", "_name", "_netns")
+    __slots__ = ("_handle",)
+    _KIND = "tunnel"
     _handle: _meshvpn.Tunnel
-    _name: str
-    _netns: str | None
 
     def __init__(self, *_args: object, **_kwargs: object) -> None:
-        raise TypeError("use Tunnel.plain(...) or Tunnel.preshared(...)")
+        raise TypeError("use Tunnel.plain(...), .preshared(...) or .wireguard(...)")
 
     @classmethod
     def plain(
@@ -151,6 +147,56 @@ class Tunnel(AsyncClosing):
             aead=aead,
         )
 
+    @staticmethod
+    def wireguard(
+        config: WireGuardConfig | str | os.PathLike[str] | None = None,
+        *,
+        name: str | None = None,
+        private_key: PrivateKey | str | os.PathLike[str] | None = None,
+        listen_port: int | None = None,
+        peers: Iterable[Peer] | None = None,
+        address: Interface | Iterable[Interface] | None = None,
+        route: Network | Iterable[Network] | None = None,
+        mtu: int | None = None,
+        netns: str | None = None,
+        mark: int | None = None,
+        aead: str | None = None,
+    ) -> WireGuard:
+        """Start a WireGuard device, from a ``wg-quick`` file or from values.
+
+        A file's commands (``PostUp`` and the like) are never run from here, and name servers are
+        left as they are: a warning in the log tells what was left out. Nor does it take default
+        routes or other routing tables; ``wg-quick`` does, over ``meshvpn-wg``.
+
+        Args:
+            config: the path of a file, or what was read from one; the other values, but for
+                ``name``, ``route``, ``netns`` and ``aead``, are then in it.
+            name: the device's name; by default that of the file, as ``wg0`` for ``wg0.conf``.
+            private_key: the device's identity, or the path of the file that holds it.
+            listen_port: its UDP port; by default the system chooses.
+            peers: see :class:`meshvpn.wireguard.Peer`.
+            address: the device's addresses with prefix lengths.
+            route: networks to route through the device; by default all peers' allowed IPs.
+            mtu: in bytes; 1420 by default, which fits paths of 1500 bytes.
+            netns: the network namespace to live in; names of endpoints are looked up outside it.
+            mark: a firewall mark for everything that it sends.
+            aead: as for :meth:`preshared`.
+        """
+        from meshvpn.wireguard.device import WireGuard  # noqa: PLC0415 (not every tunnel has peers)
+        from meshvpn.wireguard.start import device_config  # noqa: PLC0415, as above
+
+        chosen, config = device_config(
+            config,
+            name,
+            private_key=private_key,
+            listen_port=listen_port,
+            peers=peers,
+            address=address,
+            mtu=mtu,
+            mark=mark,
+        )
+        return WireGuard._start(chosen, config, route=route, netns=netns, aead=aead)
+
     @classmethod
     def _start(
         cls,
@@ -185,100 +231,13 @@ class Tunnel(AsyncClosing):
         return tunnel
 
     @property
-    def name(self) -> str:
-        """The device's name."""
-        return self._name
-
-    @property
-    def netns(self) -> str | None:
-        """The network namespace it was started in; ``None`` for the process's own."""
-        return self._netns
-
-    @property
-    def phase(self) -> Phase:
-        """Whether the peer answers: "connecting", "up", or "closed"."""
-        return self.stats().phase
-
-    @property
-    def mtu(self) -> int:
-        """The device's MTU now, in bytes."""
-        return self.stats().mtu
+    def _engine(self) -> Handle:
+        return self._handle
 
     @property
     def path_mtu(self) -> int:
         """Longest outer IP packet that the path takes, in bytes, as far as is known now."""
         return self.stats().path_mtu
-
-    def stats(self) -> TunnelStats:
-        """State and counters; still there after :meth:`close`."""
-        return TunnelStats._of(self._handle.snapshot())
-
-    def wait_ready(self, timeout: float | None = None) -> None:
-        """Wait until the peer answers.
-
-        Args:
-            timeout: seconds to wait; for ever if ``None``.
-
-        Raises:
-            ConfigError: ``timeout`` is negative, infinite or not a number.
-            TimeoutError: the peer did not answer in time.
-            TunnelClosedError: the tunnel was closed meanwhile.
-        """
-        if self._handle.wait_until_up(patience(timeout)):
-            return
-        if self.phase == "closed":
-            raise self._closed()
-        raise TimeoutError(f"{self._name}: the peer did not answer within {timeout} s")
-
-    def next_event(self, timeout: float | None = None) -> TunnelEvent | None:
-        """The oldest event not fetched yet, after waiting for one.
-
-        Events go to one reader each; the newest 256 are kept for it.
-
-        Returns:
-            ``None`` when there is none within ``timeout`` seconds, or the tunnel is closed and all
-            were fetched.
-
-        Raises:
-            ConfigError: ``timeout`` is negative, infinite or not a number.
-        """
-        event = self._handle.next_event(patience(timeout))
-        return None if event is None else TunnelEvent._of(event)
-
-    def events(self) -> Iterator[TunnelEvent]:
-        """All events from now on, ending when the tunnel is closed."""
-        while (event := self.next_event()) is not None:
-            yield event
-
-    def close(self) -> None:
-        """End the tunnel; device, routes, socket and threads are gone when it returns.
-
-        Calling it again does nothing. In a process forked while the tunnel was open it does nothing
-        either: the tunnel is the parent's, and its device stays until the child has ended too.
-        """
-        self._handle.close()
-
-    # --- asyncio ---------------------------------------------------------------------------
-
-    async def wait_ready_async(self, timeout: float | None = None) -> None:
-        """As :meth:`wait_ready`, without blocking the event loop."""
-        import asyncio  # noqa: PLC0415 (asyncio is half of the memory of a tunnel that needs none)
-
-        async with asyncio.timeout(patience(timeout)):
-            while not await asyncio.to_thread(self._handle.wait_until_up, _PATIENCE):
-                if self.phase == "closed":
-                    raise self._closed()
-
-    async def events_async(self) -> AsyncIterator[TunnelEvent]:
-        """As :meth:`events`, for ``async for``."""
-        while True:
-            event = self.next_event(timeout=0)
-            if event is not None:
-                yield event
-            elif self.phase == "closed":
-                return
-            else:
-                await _until_readable(self._handle.fileno())
 
     def __repr__(self) -> str:
         stats = self.stats()
@@ -287,25 +246,3 @@ class Tunnel(AsyncClosing):
 
     def _repr_html_(self) -> str:
         return f"<b>Tunnel {self._name}</b>{self.stats()._repr_html_()}"
-
-    def _closed(self) -> TunnelClosedError:
-        failure = self.stats().failure
-        return TunnelClosedError(
-            f"{self._name}: the tunnel is closed" + (f": {failure}" if failure else "")
-        )
-
-
-async def _until_readable(watched: int) -> None:
-    import asyncio  # noqa: PLC0415 (asyncio is half of the memory of a tunnel that needs none)
-    import os  # noqa: PLC0415 (as above)
-
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    # A descriptor of our own: the loop watches each number only once, and others may wait too.
-    descriptor = os.dup(watched)
-    loop.add_reader(descriptor, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)

@@ -56,6 +56,10 @@ def main() -> int:
 
 
 def _run() -> int:
+    if sys.argv[1:2] == ["wg"]:  # wg-quick waits for it, which would wait for typer
+        from meshvpn.cli import wg  # noqa: PLC0415, see main
+
+        return wg.run("meshvpn wg", sys.argv[2:])
     if sys.argv[1:2] != ["tunnel"]:
         return _run_command()
     from meshvpn.cli.reader import run_tunnel  # noqa: PLC0415, see main

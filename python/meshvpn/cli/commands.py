@@ -31,6 +31,7 @@ _ENTRIES: Final = (
     ),
     _Entry("sniff", "sniff", "See it work", "Create a TUN device and print every packet in it."),
     _Entry("tunnel", "tunnel", "Tunnels", "Run a tunnel in the foreground: plain or preshared."),
+    _Entry("wg", "wg", "Tunnels", "Run a WireGuard device for wg and wg-quick to configure."),
     _Entry("genpsk", "genpsk", "Tunnels", "Make a key for two ends to share."),
     _Entry("genkey", "genkey", "Tunnels", "Make a private key for WireGuard."),
     _Entry("pubkey", "pubkey", "Tunnels", "Make the public key of a private one."),

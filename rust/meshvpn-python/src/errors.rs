@@ -73,6 +73,22 @@ pub(crate) fn tunnel_error(error: &TunnelError) -> PyErr {
                 "check `remote`, and the routes in the tunnel's namespace: ip route get ADDRESS";
             with_hint(py, &py.get_type::<NetworkError>(), &message, hint)
         }),
+        TunnelError::Uapi { source } => Python::attach(|py| {
+            let hint = match source.raw_os_error() {
+                Some(libc::EPERM | libc::EACCES | libc::EROFS) => {
+                    "/var/run/wireguard must be writable: run as root, or do without the socket"
+                }
+                _ if source.kind() == io::ErrorKind::AddrInUse => {
+                    "another process has a device of that name, in whichever namespace: choose \
+                     another name"
+                }
+                _ => "check /var/run/wireguard",
+            };
+            with_hint(py, &py.get_type::<DeviceError>(), &message, hint)
+        }),
+        TunnelError::System(source) if source.kind() == io::ErrorKind::NotConnected => {
+            closed_error("the device is closed")
+        }
         _ => DeviceError::new_err(message),
     }
 }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `tunnel`, `wireguard`, `tun` | running tunnels and devices |
 //! | `packet`, `reassembler`, `capture` | packets for people, fragments, capture files |
+//! | `wg_quick` | files of `wg-quick` |
 //! | `aead` | the ciphers and their speed |
 //! | `keys` | private and public keys |
 //! | `log` | records for Python's `logging` |
@@ -24,6 +25,7 @@ mod reassembler;
 mod tun;
 mod tunnel;
 mod wait;
+mod wg_quick;
 mod wireguard;
 
 use pyo3::prelude::*;
@@ -46,6 +48,8 @@ mod _meshvpn {
     use crate::tun::Tun;
     #[pymodule_export]
     use crate::tunnel::{Tunnel, TunnelEvent, TunnelSnapshot};
+    #[pymodule_export]
+    use crate::wg_quick::{WgQuickConfig, WgQuickPeer, parse_wg_quick};
     #[pymodule_export]
     use crate::wireguard::{WireGuard, WireGuardPeer, WireGuardState};
 
