@@ -3,7 +3,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["__version__", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "aead_backends", "measure_aead", "next_log_record", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "x25519_key_pair"]
+__all__ = ["__version__", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "WgQuickConfig", "WgQuickPeer", "WireGuard", "WireGuardPeer", "WireGuardState", "aead_backends", "measure_aead", "next_log_record", "parse_wg_quick", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "x25519_key_pair"]
 
 __version__: Final[str]
 """
@@ -338,6 +338,166 @@ class TunnelSnapshot:
     @property
     def sessions(self, /) -> int: ...
 
+@final
+class WgQuickConfig:
+    """
+    A file's section `[Interface]`, and its peers.
+    """
+    @property
+    def addresses(self, /) -> list[str]:
+        """
+        "10.0.0.1/24".
+        """
+    @property
+    def dns(self, /) -> list[str]:
+        """
+        Addresses of name servers, and domains to search.
+        """
+    @property
+    def hooks(self, /) -> list[tuple[str, str]]:
+        """
+        Field and command, such as ("PostUp", "ip rule add …"), by field.
+        """
+    @property
+    def listen_port(self, /) -> int | None: ...
+    @property
+    def mark(self, /) -> int | None: ...
+    @property
+    def mtu(self, /) -> int | None: ...
+    @property
+    def peers(self, /) -> list[WgQuickPeer]: ...
+    @property
+    def private_key(self, /) -> bytes | None:
+        """
+        32 bytes.
+        """
+    @property
+    def saves_config(self, /) -> bool: ...
+    @property
+    def table(self, /) -> str:
+        """
+        "auto", "off", or a routing table's number or name.
+        """
+
+@final
+class WgQuickPeer:
+    """
+    A file's section `[Peer]`.
+    """
+    @property
+    def allowed_ips(self, /) -> list[str]:
+        """
+        "10.0.0.0/8".
+        """
+    @property
+    def endpoint(self, /) -> tuple[str, int] | None:
+        """
+        A host's name or address ("fe80::1%eth0" too), and a UDP port.
+        """
+    @property
+    def persistent_keepalive(self, /) -> int | None:
+        """
+        Seconds; 0 is none.
+        """
+    @property
+    def preshared_key(self, /) -> bytes | None: ...
+    @property
+    def public_key(self, /) -> bytes: ...
+
+@final
+class WireGuard:
+    """
+    A running device; `meshvpn.WireGuard` gives it names and documentation.
+    """
+    def __new__(cls, /, name: str, *, change: str, addresses: SupportsGetItem[int, str], routes: SupportsGetItem[int, str], mtu: SupportsIndex | None, is_up: bool, has_uapi: bool, netns: str | None, aead: str | None) -> WireGuard:
+        """
+        Starts a device. `change` is what it begins with, in the words of UAPI without `set=1`.
+        """
+    def change(self, /, change: str) -> None:
+        """
+        Changes keys, ports and peers, in the words of UAPI without `set=1`: all of it or nothing.
+        """
+    def close(self, /) -> None:
+        """
+        Ends the device; it is gone when this returns.
+        """
+    def fileno(self, /) -> int:
+        """
+        Readable while events wait.
+        """
+    def next_event(self, /, timeout: SupportsFloat | SupportsIndex | None) -> TunnelEvent | None:
+        """
+        The oldest event not fetched yet; None when there is none in time.
+        """
+    def snapshot(self, /) -> TunnelSnapshot: ...
+    def state(self, /) -> WireGuardState:
+        """
+        Its keys, ports and peers.
+        """
+    def wait_until_closed(self, /, timeout: SupportsFloat | SupportsIndex | None) -> bool:
+        """
+        Waits until the device is closed, by whomever; true when it is.
+        """
+    def wait_until_up(self, /, timeout: SupportsFloat | SupportsIndex | None) -> bool:
+        """
+        Waits until a handshake has succeeded; true when one has.
+        """
+
+@final
+class WireGuardPeer:
+    """
+    What can be said of a peer at one moment.
+    """
+    @property
+    def allowed_ips(self, /) -> list[str]:
+        """
+        "10.0.0.0/8".
+        """
+    @property
+    def endpoint(self, /) -> str | None:
+        """
+        "192.0.2.1:51820".
+        """
+    @property
+    def has_preshared_key(self, /) -> bool: ...
+    @property
+    def has_session(self, /) -> bool: ...
+    @property
+    def last_handshake(self, /) -> float | None:
+        """
+        Seconds since 1970 UTC.
+        """
+    @property
+    def persistent_keepalive(self, /) -> int | None:
+        """
+        Seconds.
+        """
+    @property
+    def public_key(self, /) -> bytes: ...
+    @property
+    def received_bytes(self, /) -> int: ...
+    @property
+    def sent_bytes(self, /) -> int: ...
+
+@final
+class WireGuardState:
+    """
+    What can be said of a device's keys, ports and peers at one moment.
+    """
+    @property
+    def listen_port(self, /) -> int: ...
+    @property
+    def mark(self, /) -> int: ...
+    @property
+    def mtu(self, /) -> int: ...
+    @property
+    def peers(self, /) -> list[WireGuardPeer]: ...
+    @property
+    def public_key(self, /) -> bytes | None:
+        """
+        32 bytes; none before there is a private key.
+        """
+
 def aead_backends() -> list[tuple[str, bool, str]]:
     """
     Every backend: its name, whether it runs here, and a sentence about that.
@@ -351,6 +511,11 @@ def measure_aead(backend: str, length: SupportsIndex, operation: str, seconds: S
 def next_log_record() -> tuple[int, str, str] | None:
     """
     The next record as (level, logger, message); None once logging is stopped.
+    """
+
+def parse_wg_quick(text: str) -> WgQuickConfig:
+    """
+    What the text of such a file says.
     """
 
 def pcapng_interface(name: str) -> bytes:
