@@ -1,0 +1,80 @@
+"""Whoever moves to another address or port keeps the session, and is followed."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from tests.tunnel.pair import ping, transfer, wait_until
+from tests.wireguard.ends import PORT, foreign, ours, sides
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshvpn.lab import Host
+    from meshvpn.pytest_plugin import TwoHosts
+
+pytestmark = [pytest.mark.root, pytest.mark.needs("ping", "wg", "wireguard-go")]
+
+
+def move(host: Host, start: str, to: str) -> None:
+    # In this order: with the first address of a network go those that came to it later.
+    host.ip(f"address del {start}/24 dev eth0", f"address add {to}/24 dev eth0")
+
+
+@contextlib.contextmanager
+def pings(host: Host, target: str) -> Iterator[None]:
+    process = host.popen(["ping", "-q", "-i", "0.05", target])
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def test_a_foreign_peer_that_moves_is_followed(two_hosts: TwoHosts) -> None:
+    near, far = sides(two_hosts.a, two_hosts.b)
+    with foreign(far, near, endpoint=near.endpoint()), ours(near, far) as device:
+        assert ping(far, near, 4)
+        with pings(far.host, near.ipv4):
+            start = "172.31.0.2"
+            for to in ("172.31.0.77", "172.31.0.78", "172.31.0.2"):
+                move(far.host, start, to)
+                expected = f"{to}:{PORT}"
+                wait_until(lambda wanted=expected: str(device.peers[0].endpoint) == wanted)  # type: ignore[misc]
+                start = to
+            far.wg("set", far.device, "listen-port", "52000")
+            wait_until(lambda: str(device.peers[0].endpoint) == "172.31.0.2:52000")
+        assert ping(near, far, 4)
+        assert device.stats().sessions == 1
+
+
+def test_we_move_and_are_followed(two_hosts: TwoHosts) -> None:
+    near, far = sides(two_hosts.a, two_hosts.b)
+    with foreign(far, near), ours(near, far, endpoint=far.endpoint()) as device:
+        assert ping(near, far, 4)
+        with pings(near.host, far.ipv4):
+            move(near.host, "172.31.0.1", "172.31.0.66")
+            wait_until(lambda: far.dump()[1][2] == f"172.31.0.66:{PORT}")
+            near.wg("set", near.device, "listen-port", "52001")
+            wait_until(lambda: far.dump()[1][2] == "172.31.0.66:52001")
+        assert ping(far, near, 4)
+        transfer(far, near, 4)
+        assert device.stats().sessions == 1
+
+
+@pytest.mark.parametrize("mover", ["a", "b"])
+def test_from_one_ip_version_to_the_other(two_hosts: TwoHosts, mover: Literal["a", "b"]) -> None:
+    near, far = sides(two_hosts.a, two_hosts.b)
+    with ours(near, far, endpoint=far.endpoint(4)) as a, ours(far, near) as b:
+        assert ping(near, far, 4)
+        device, other, peer = (a, b, far) if mover == "a" else (b, a, near)
+        device.set_peer(
+            peer.key.public_key, endpoint=peer.endpoint(6), allowed_ips=peer.alone
+        )
+        mine = near if mover == "a" else far
+        assert ping(mine, peer, 4)
+        assert str(other.peers[0].endpoint) == mine.endpoint(6)
+        assert a.stats().sessions == b.stats().sessions == 1
