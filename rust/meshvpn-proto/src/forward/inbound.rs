@@ -10,7 +10,6 @@
 //! [control messages](Inbound::take_control) and [confirmed sessions](Inbound::take_confirmed) to the
 //! driver.
 
-use core::net::SocketAddr;
 use core::ops::Range;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use arrayvec::ArrayVec;
 
 use super::arrival::{Arrival, Control, keep};
 use super::join::{Joiner, Joins};
-use super::peers::{Claim, Peers};
+use super::peers::{Claim, Path, Peers};
 use super::view::IpView;
 use super::{DropReason, Tally};
 use crate::session::aead::{Aead, MAX_BATCH, Open, TAG_LEN};
@@ -54,9 +53,8 @@ struct Received {
     packets: u64,
     bytes: u64,
     has_data: bool,
-    /// Where the last of it came from.
-    source: SocketAddr,
-    socket: usize,
+    /// How the last of it came, the other way round.
+    path: Path,
 }
 
 /// The peer has shown that it has the keys of a session which waited for that.
@@ -73,8 +71,7 @@ struct Pending<'a> {
     message: DataMessage<'a>,
     known: usize,
     opened: Range<usize>,
-    source: SocketAddr,
-    socket: usize,
+    path: Path,
 }
 
 impl Inbound {
@@ -135,7 +132,7 @@ impl Inbound {
             let slot = peers.slot(received.slot);
             slot.count_received(received.packets, received.bytes);
             let mut is_first = slot.noted.received(received.has_data);
-            if slot.follow(received.socket, received.source) {
+            if slot.follow(received.path) {
                 is_first |= slot.noted.moved();
             }
             if is_first {
@@ -214,8 +211,7 @@ impl Inbound {
                 )))
             }
             Claim::Control => {
-                let Arrival { source, socket, .. } = *arrival;
-                keep(&mut self.control, None, datagram, source, socket).map(|()| None)
+                keep(&mut self.control, None, datagram, arrival.path()).map(|()| None)
             }
         }
     }
@@ -231,8 +227,7 @@ impl Inbound {
             message,
             known,
             opened,
-            source: arrival.source,
-            socket: arrival.socket,
+            path: arrival.path(),
         }
     }
 
@@ -323,7 +318,7 @@ impl Inbound {
             slot,
             HEADER_LEN + message.message.sealed.len(),
             !message.opened.is_empty(),
-            (message.source, message.socket),
+            message.path,
         );
         let plaintext = &self.opened[message.opened.clone()];
         match plaintext.first().map(|byte| byte >> 4) {
@@ -332,13 +327,7 @@ impl Inbound {
                 let view = IpView::parse(plaintext)?;
                 self.push_packet(message.opened.start, &view, slot, peers)
             }
-            Some(_) => keep(
-                &mut self.control,
-                Some(slot),
-                plaintext,
-                message.source,
-                message.socket,
-            ),
+            Some(_) => keep(&mut self.control, Some(slot), plaintext, message.path),
         }
     }
 
@@ -349,10 +338,9 @@ impl Inbound {
         arrival: &Arrival<'_>,
         peers: &impl Peers,
     ) -> Result<(), DropReason> {
-        self.count_received(slot, packet.len(), true, (arrival.source, arrival.socket));
+        self.count_received(slot, packet.len(), true, arrival.path());
         if !matches!(packet.first().map(|byte| byte >> 4), Some(4 | 6)) {
-            let Arrival { source, socket, .. } = *arrival;
-            return keep(&mut self.control, Some(slot), packet, source, socket);
+            return keep(&mut self.control, Some(slot), packet, arrival.path());
         }
         let view = IpView::parse(packet)?;
         let range = self.make_room(view.total_len);
@@ -360,28 +348,21 @@ impl Inbound {
         self.push_packet(range.start, &view, slot, peers)
     }
 
-    fn count_received(
-        &mut self,
-        slot: usize,
-        bytes: usize,
-        has_data: bool,
-        (source, socket): (SocketAddr, usize),
-    ) {
+    fn count_received(&mut self, slot: usize, bytes: usize, has_data: bool, path: Path) {
         let before = self.received.iter_mut().rfind(|known| known.slot == slot);
         match before {
             Some(received) => {
                 received.packets += 1;
                 received.bytes += bytes as u64;
                 received.has_data |= has_data;
-                (received.source, received.socket) = (source, socket);
+                received.path = path;
             }
             None => self.received.push(Received {
                 slot,
                 packets: 1,
                 bytes: bytes as u64,
                 has_data,
-                source,
-                socket,
+                path,
             }),
         }
     }
