@@ -89,7 +89,7 @@ impl Slot {
 
     /// Follows a roaming peer to the path that its last packet came by; true when the peer has moved. The
     /// address that it sent to is the one that it hears from.
-    pub(super) fn follow(&self, path: Path) -> bool {
+    pub(crate) fn follow(&self, path: Path) -> bool {
         if !self.roams.load(Ordering::Relaxed) {
             return false;
         }
