@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         PermissionDeniedError,
         TunnelClosedError,
     )
-    from meshvpn.keys import PresharedKey
+    from meshvpn.keys import PresharedKey, PrivateKey, PublicKey
     from meshvpn.packet import Packet, Reassembler
     from meshvpn.stats import TunnelEvent, TunnelStats
     from meshvpn.tun import Tun
@@ -45,6 +45,8 @@ __all__ = [
     "PcapngWriter",
     "PermissionDeniedError",
     "PresharedKey",
+    "PrivateKey",
+    "PublicKey",
     "Reassembler",
     "Tun",
     "Tunnel",
@@ -58,6 +60,8 @@ _MODULES = {
     "Packet": "packet",
     "PcapngWriter": "capture",
     "PresharedKey": "keys",
+    "PrivateKey": "keys",
+    "PublicKey": "keys",
     "Reassembler": "packet",
     "Tun": "tun",
     "Tunnel": "tunnel",

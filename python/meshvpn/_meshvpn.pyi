@@ -3,7 +3,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["__version__", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "aead_backends", "measure_aead", "next_log_record", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging"]
+__all__ = ["__version__", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "aead_backends", "measure_aead", "next_log_record", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "x25519_key_pair"]
 
 __version__: Final[str]
 """
@@ -376,4 +376,9 @@ def start_logging() -> None:
 def stop_logging() -> None:
     """
     Makes every present and later call of `next_log_record` return None.
+    """
+
+def x25519_key_pair(data: bytes) -> tuple[bytes, bytes]:
+    """
+    The private key that 32 bytes make, clamped, and its public key.
     """

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +10,9 @@ from pathlib import Path
 import pytest
 
 import meshvpn as package
-from meshvpn import PresharedKey
 from tests.cli.command import MESHVPN, meshvpn
 
-COMMANDS = ("demo", "sniff", "tunnel", "genpsk", "bench", "lab")
+COMMANDS = ("demo", "sniff", "tunnel", "genpsk", "genkey", "pubkey", "bench", "lab")
 
 
 def test_the_version_is_the_package_s() -> None:
@@ -134,46 +131,3 @@ def test_a_tunnel_s_process_does_not_keep_what_read_its_command_line() -> None:
     assert "'meshvpn.tunnel'" in done.stdout
     for unwanted in ("typer", "rich", "asyncio", "hmac"):
         assert f"'{unwanted}'" not in done.stdout
-
-
-# --- genpsk ---
-
-
-def test_a_key_goes_to_standard_output_alone() -> None:
-    first, second = meshvpn("genpsk"), meshvpn("genpsk")
-    assert first.returncode == 0
-    assert first.stderr == ""
-    (line,) = first.stdout.splitlines()
-    assert PresharedKey.from_base64(line) != PresharedKey.from_base64(second.stdout)
-
-
-def test_a_key_file_is_its_owner_s_alone_and_never_overwritten(tmp_path: Path) -> None:
-    file = tmp_path / "mesh.key"
-    done = meshvpn("genpsk", "--out", file)
-    assert (done.returncode, done.stdout) == (0, "")
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    key = PresharedKey.from_file(file)
-    again = meshvpn("genpsk", "--out", file)
-    assert again.returncode == 1
-    assert "hint: " in again.stderr
-    assert PresharedKey.from_file(file) == key
-
-
-def test_on_a_terminal_genpsk_says_how_to_keep_the_key() -> None:
-    ours, theirs = pty.openpty()
-    done = subprocess.run(
-        [*MESHVPN, "genpsk"], stdout=theirs, stderr=subprocess.PIPE, text=True, check=True
-    )
-    os.close(theirs)
-    shown = os.read(ours, 1000).decode()
-    os.close(ours)
-    PresharedKey.from_base64(shown)
-    assert "genpsk --out" in done.stderr
-
-
-def test_a_place_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:
-    done = meshvpn("genpsk", "--out", tmp_path / "missing" / "mesh.key")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
-    assert "No such file or directory" in done.stderr
-    assert len(done.stderr.splitlines()) == 1

@@ -30,7 +30,9 @@ _ENTRIES: Final = (
     ),
     _Entry("sniff", "sniff", "See it work", "Create a TUN device and print every packet in it."),
     _Entry("tunnel", "tunnel", "Tunnels", "Run a tunnel in the foreground: plain or preshared."),
-    _Entry("genpsk", "keys", "Tunnels", "Make a key for two ends to share."),
+    _Entry("genpsk", "genpsk", "Tunnels", "Make a key for two ends to share."),
+    _Entry("genkey", "genkey", "Tunnels", "Make a private key for WireGuard."),
+    _Entry("pubkey", "pubkey", "Tunnels", "Make the public key of a private one."),
     _Entry("bench", "bench", "Laboratory", "Hold our tunnels against other VPNs."),
     _Entry("lab", "lab", "Laboratory", "See and remove network labs."),
 )

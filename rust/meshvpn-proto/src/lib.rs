@@ -15,10 +15,12 @@
 //! | [`tunnel`] | a point-to-point tunnel: handshake and path together |
 //! | [`route`] | allowed IPs: which peer a packet goes to and may come from |
 //! | [`time`] | what pure code is told about time |
+//! | [`config`] | files of `wg-quick`, and the protocol that `wg` speaks |
 //! | [`keys`] | keys that people handle: private, public, pre-shared |
 
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod forward;
 pub mod keys;
 pub mod noise;

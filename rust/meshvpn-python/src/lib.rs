@@ -8,6 +8,7 @@
 //! | `tunnel`, `tun` | running tunnels and devices |
 //! | `packet`, `reassembler`, `capture` | packets for people, fragments, capture files |
 //! | `aead` | the ciphers and their speed |
+//! | `keys` | private and public keys |
 //! | `log` | records for Python's `logging` |
 //! | `errors` | the engine's errors as the package's exceptions |
 //! | `config` | addresses as Python writes them |
@@ -16,6 +17,7 @@ mod aead;
 mod capture;
 mod config;
 mod errors;
+mod keys;
 mod log;
 mod packet;
 mod reassembler;
@@ -31,6 +33,8 @@ mod _meshvpn {
     use crate::aead::{aead_backends, measure_aead};
     #[pymodule_export]
     use crate::capture::{pcapng_interface, pcapng_packet, pcapng_section_header};
+    #[pymodule_export]
+    use crate::keys::x25519_key_pair;
     #[pymodule_export]
     use crate::log::{next_log_record, start_logging, stop_logging};
     #[pymodule_export]

@@ -20,6 +20,7 @@ use arrayvec::ArrayVec;
 use super::arrival::{Arrival, Control, keep};
 use super::join::{Joiner, Joins};
 use super::peers::{Claim, Peers};
+use super::received::Received;
 use super::view::IpView;
 use super::{DropReason, Tally};
 use crate::session::aead::{Aead, MAX_BATCH, Open, TAG_LEN};
@@ -46,17 +47,6 @@ struct KnownSession {
     index: u32,
     slot: usize,
     session: Arc<SealedSession>,
-}
-
-/// What this batch has from one peer.
-struct Received {
-    slot: usize,
-    packets: u64,
-    bytes: u64,
-    has_data: bool,
-    /// Where the last of it came from.
-    source: SocketAddr,
-    socket: usize,
 }
 
 /// The peer has shown that it has the keys of a session which waited for that.
@@ -88,7 +78,7 @@ impl Inbound {
             opened_len: 0,
             joiner: Joiner::new(joins),
             sessions: Vec::with_capacity(8),
-            received: Vec::with_capacity(8),
+            received: Received::new(),
             control: Vec::new(),
             confirmed: Vec::new(),
             tally: Tally::default(),
@@ -131,17 +121,7 @@ impl Inbound {
         self.open(&mut pending, peers);
         self.joiner.finish(&mut self.opened);
         self.sessions.clear();
-        for received in self.received.drain(..) {
-            let slot = peers.slot(received.slot);
-            slot.count_received(received.packets, received.bytes);
-            let mut is_first = slot.noted.received(received.has_data);
-            if slot.follow(received.socket, received.source) {
-                is_first |= slot.noted.moved();
-            }
-            if is_first {
-                peers.mark_active(received.slot);
-            }
-        }
+        self.received.note(peers);
     }
 
     /// The frames to write to the TUN, each as the pieces that make it up.
@@ -319,7 +299,7 @@ impl Inbound {
     /// Passes on an authentic packet: to the TUN, to the driver, or, when it is empty, to nobody.
     fn deliver(&mut self, message: &Pending<'_>, peers: &impl Peers) -> Result<(), DropReason> {
         let slot = self.sessions[message.known].slot;
-        self.count_received(
+        self.received.count(
             slot,
             HEADER_LEN + message.message.sealed.len(),
             !message.opened.is_empty(),
@@ -349,7 +329,8 @@ impl Inbound {
         arrival: &Arrival<'_>,
         peers: &impl Peers,
     ) -> Result<(), DropReason> {
-        self.count_received(slot, packet.len(), true, (arrival.source, arrival.socket));
+        self.received
+            .count(slot, packet.len(), true, (arrival.source, arrival.socket));
         if !matches!(packet.first().map(|byte| byte >> 4), Some(4 | 6)) {
             let Arrival { source, socket, .. } = *arrival;
             return keep(&mut self.control, Some(slot), packet, source, socket);
@@ -358,32 +339,6 @@ impl Inbound {
         let range = self.make_room(view.total_len);
         self.opened[range.clone()].copy_from_slice(&packet[..view.total_len]);
         self.push_packet(range.start, &view, slot, peers)
-    }
-
-    fn count_received(
-        &mut self,
-        slot: usize,
-        bytes: usize,
-        has_data: bool,
-        (source, socket): (SocketAddr, usize),
-    ) {
-        let before = self.received.iter_mut().rfind(|known| known.slot == slot);
-        match before {
-            Some(received) => {
-                received.packets += 1;
-                received.bytes += bytes as u64;
-                received.has_data |= has_data;
-                (received.source, received.socket) = (source, socket);
-            }
-            None => self.received.push(Received {
-                slot,
-                packets: 1,
-                bytes: bytes as u64,
-                has_data,
-                source,
-                socket,
-            }),
-        }
     }
 
     fn push_packet(

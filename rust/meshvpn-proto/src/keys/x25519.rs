@@ -115,12 +115,12 @@ impl PublicKey {
     }
 
     /// The key as 44 characters.
-    pub fn to_base64(&self) -> String {
+    pub fn to_base64(self) -> String {
         text::to_base64(&self.0).to_string()
     }
 
     /// The key as 64 lowercase hex digits.
-    pub fn to_hex(&self) -> String {
+    pub fn to_hex(self) -> String {
         text::to_hex(&self.0).to_string()
     }
 }

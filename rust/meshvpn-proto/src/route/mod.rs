@@ -19,5 +19,6 @@ mod sparse;
 pub mod table;
 
 pub use allowed_ips::AllowedIps;
+pub(crate) use prefix::split_prefix;
 pub use prefix::{Prefix, PrefixError};
 pub use table::PrefixTable;

@@ -1,7 +1,7 @@
 //! An array of 256 places that has room for the taken ones alone.
 
 /// A set of bytes that knows how many of its members are below one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct ByteSet {
     words: [u64; 4],
     /// Members in the words before each word: one word has to be counted, not four.
@@ -39,9 +39,12 @@ pub(super) struct Sparse<V> {
 }
 
 impl<V> Sparse<V> {
-    pub(super) fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
-            places: ByteSet::default(),
+            places: ByteSet {
+                words: [0; 4],
+                before: [0; 4],
+            },
             values: Vec::new(),
         }
     }
@@ -92,14 +95,14 @@ impl<V> Sparse<V> {
         Some(self.values.remove(self.places.rank(place)))
     }
 
-    /// The only value, with its place; `None` when there are more or none.
-    pub(super) fn only(&self) -> Option<(u8, &V)> {
-        let [value] = self.values.as_slice() else {
-            return None;
-        };
-        let word = self.places.words.iter().position(|word| *word != 0)?;
-        let place = word as u32 * 64 + self.places.words[word].trailing_zeros();
-        Some((u8::try_from(place).ok()?, value))
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        self.values.iter()
+    }
+
+    /// Places and values in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u8, &V)> {
+        let places = (0..=255).filter(|place| self.places.contains(*place));
+        places.zip(&self.values)
     }
 }
 
@@ -124,12 +127,9 @@ mod tests {
                 }
                 prop_assert_eq!(sparse.get(place), model.get(&place));
                 prop_assert_eq!(sparse.len(), model.len());
-                let only = (model.len() == 1).then(|| model.iter().next()).flatten();
-                prop_assert_eq!(sparse.only(), only.map(|(place, value)| (*place, value)));
             }
-            for place in 0..=255 {
-                prop_assert_eq!(sparse.get(place), model.get(&place));
-            }
+            let pairs: Vec<_> = sparse.iter().map(|(place, value)| (place, *value)).collect();
+            prop_assert_eq!(pairs, model.into_iter().collect::<Vec<_>>());
         }
 
         #[test]

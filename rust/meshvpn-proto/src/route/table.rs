@@ -1,6 +1,6 @@
 //! Which value belongs to the longest prefix that holds an address.
 //!
-//! A trie of eight bits a step, whose nodes have room for their contents alone ([`super::node`] has the
+//! A trie of eight bits a step, whose nodes have room for their contents alone (`node.rs` has the
 //! layout). A look-up goes through at most 4 nodes for IPv4 and 16 for IPv6, as a rule 2 or 3: what
 //! all addresses have in common is skipped. How many prefixes there are makes no difference to that,
 //! only to how much of the table lies in the processor's caches.
@@ -171,7 +171,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn it_finds_what_the_model_finds(steps in prop::collection::vec(any_step(), 1..200)) {
+        fn it_finds_what_the_model_finds(steps in prop::collection::vec(any_step(), 1..400)) {
             let (mut table, mut model) = (PrefixTable::new(), Model::default());
             let mut kept = Vec::new();
             for step in steps {
