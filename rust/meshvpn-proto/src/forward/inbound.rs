@@ -18,7 +18,12 @@ use arrayvec::ArrayVec;
 
 use super::arrival::{Arrival, Control, keep};
 use super::join::{Joiner, Joins};
+<<<<<<< HEAD
 use super::peers::{Claim, Path, Peers};
+=======
+use super::peers::{Claim, Peers};
+use super::received::Received;
+>>>>>>> wireguard
 use super::view::IpView;
 use super::{DropReason, Tally};
 use crate::session::aead::{Aead, MAX_BATCH, Open, TAG_LEN};
@@ -47,6 +52,7 @@ struct KnownSession {
     session: Arc<SealedSession>,
 }
 
+<<<<<<< HEAD
 /// What this batch has from one peer.
 struct Received {
     slot: usize,
@@ -57,6 +63,8 @@ struct Received {
     path: Path,
 }
 
+=======
+>>>>>>> wireguard
 /// The peer has shown that it has the keys of a session which waited for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Confirmed {
@@ -85,7 +93,7 @@ impl Inbound {
             opened_len: 0,
             joiner: Joiner::new(joins),
             sessions: Vec::with_capacity(8),
-            received: Vec::with_capacity(8),
+            received: Received::new(),
             control: Vec::new(),
             confirmed: Vec::new(),
             tally: Tally::default(),
@@ -128,6 +136,7 @@ impl Inbound {
         self.open(&mut pending, peers);
         self.joiner.finish(&mut self.opened);
         self.sessions.clear();
+<<<<<<< HEAD
         for received in self.received.drain(..) {
             let slot = peers.slot(received.slot);
             slot.count_received(received.packets, received.bytes);
@@ -139,6 +148,9 @@ impl Inbound {
                 peers.mark_active(received.slot);
             }
         }
+=======
+        self.received.note(peers);
+>>>>>>> wireguard
     }
 
     /// The frames to write to the TUN, each as the pieces that make it up.
@@ -314,7 +326,7 @@ impl Inbound {
     /// Passes on an authentic packet: to the TUN, to the driver, or, when it is empty, to nobody.
     fn deliver(&mut self, message: &Pending<'_>, peers: &impl Peers) -> Result<(), DropReason> {
         let slot = self.sessions[message.known].slot;
-        self.count_received(
+        self.received.count(
             slot,
             HEADER_LEN + message.message.sealed.len(),
             !message.opened.is_empty(),
@@ -338,7 +350,12 @@ impl Inbound {
         arrival: &Arrival<'_>,
         peers: &impl Peers,
     ) -> Result<(), DropReason> {
+<<<<<<< HEAD
         self.count_received(slot, packet.len(), true, arrival.path());
+=======
+        self.received
+            .count(slot, packet.len(), true, (arrival.source, arrival.socket));
+>>>>>>> wireguard
         if !matches!(packet.first().map(|byte| byte >> 4), Some(4 | 6)) {
             return keep(&mut self.control, Some(slot), packet, arrival.path());
         }
@@ -348,6 +365,7 @@ impl Inbound {
         self.push_packet(range.start, &view, slot, peers)
     }
 
+<<<<<<< HEAD
     fn count_received(&mut self, slot: usize, bytes: usize, has_data: bool, path: Path) {
         let before = self.received.iter_mut().rfind(|known| known.slot == slot);
         match before {
@@ -367,6 +385,8 @@ impl Inbound {
         }
     }
 
+=======
+>>>>>>> wireguard
     fn push_packet(
         &mut self,
         start: usize,
