@@ -18,12 +18,8 @@ use arrayvec::ArrayVec;
 
 use super::arrival::{Arrival, Control, keep};
 use super::join::{Joiner, Joins};
-<<<<<<< HEAD
 use super::peers::{Claim, Path, Peers};
-=======
-use super::peers::{Claim, Peers};
 use super::received::Received;
->>>>>>> wireguard
 use super::view::IpView;
 use super::{DropReason, Tally};
 use crate::session::aead::{Aead, MAX_BATCH, Open, TAG_LEN};
@@ -39,7 +35,7 @@ pub struct Inbound {
     opened_len: usize,
     joiner: Joiner,
     sessions: Vec<KnownSession>,
-    received: Vec<Received>,
+    received: Received,
     control: Vec<Control>,
     confirmed: Vec<Confirmed>,
     tally: Tally,
@@ -52,19 +48,6 @@ struct KnownSession {
     session: Arc<SealedSession>,
 }
 
-<<<<<<< HEAD
-/// What this batch has from one peer.
-struct Received {
-    slot: usize,
-    packets: u64,
-    bytes: u64,
-    has_data: bool,
-    /// How the last of it came, the other way round.
-    path: Path,
-}
-
-=======
->>>>>>> wireguard
 /// The peer has shown that it has the keys of a session which waited for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Confirmed {
@@ -136,21 +119,7 @@ impl Inbound {
         self.open(&mut pending, peers);
         self.joiner.finish(&mut self.opened);
         self.sessions.clear();
-<<<<<<< HEAD
-        for received in self.received.drain(..) {
-            let slot = peers.slot(received.slot);
-            slot.count_received(received.packets, received.bytes);
-            let mut is_first = slot.noted.received(received.has_data);
-            if slot.follow(received.path) {
-                is_first |= slot.noted.moved();
-            }
-            if is_first {
-                peers.mark_active(received.slot);
-            }
-        }
-=======
         self.received.note(peers);
->>>>>>> wireguard
     }
 
     /// The frames to write to the TUN, each as the pieces that make it up.
@@ -350,12 +319,8 @@ impl Inbound {
         arrival: &Arrival<'_>,
         peers: &impl Peers,
     ) -> Result<(), DropReason> {
-<<<<<<< HEAD
-        self.count_received(slot, packet.len(), true, arrival.path());
-=======
         self.received
-            .count(slot, packet.len(), true, (arrival.source, arrival.socket));
->>>>>>> wireguard
+            .count(slot, packet.len(), true, arrival.path());
         if !matches!(packet.first().map(|byte| byte >> 4), Some(4 | 6)) {
             return keep(&mut self.control, Some(slot), packet, arrival.path());
         }
@@ -365,28 +330,6 @@ impl Inbound {
         self.push_packet(range.start, &view, slot, peers)
     }
 
-<<<<<<< HEAD
-    fn count_received(&mut self, slot: usize, bytes: usize, has_data: bool, path: Path) {
-        let before = self.received.iter_mut().rfind(|known| known.slot == slot);
-        match before {
-            Some(received) => {
-                received.packets += 1;
-                received.bytes += bytes as u64;
-                received.has_data |= has_data;
-                received.path = path;
-            }
-            None => self.received.push(Received {
-                slot,
-                packets: 1,
-                bytes: bytes as u64,
-                has_data,
-                path,
-            }),
-        }
-    }
-
-=======
->>>>>>> wireguard
     fn push_packet(
         &mut self,
         start: usize,

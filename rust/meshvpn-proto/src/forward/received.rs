@@ -1,8 +1,6 @@
 //! What a batch has from each peer: noted at its end, once.
 
-use core::net::SocketAddr;
-
-use super::peers::Peers;
+use super::peers::{Path, Peers};
 
 /// What one peer sent.
 struct FromPeer {
@@ -11,9 +9,8 @@ struct FromPeer {
     /// Of UDP payload.
     bytes: u64,
     has_data: bool,
-    /// Where the last of it came from.
-    source: SocketAddr,
-    socket: usize,
+    /// How the last of it came, the other way round.
+    path: Path,
 }
 
 /// What all peers sent, in the order of their first packets.
@@ -25,27 +22,20 @@ impl Received {
     }
 
     /// Counts an authentic packet.
-    pub(super) fn count(
-        &mut self,
-        slot: usize,
-        bytes: usize,
-        has_data: bool,
-        (source, socket): (SocketAddr, usize),
-    ) {
+    pub(super) fn count(&mut self, slot: usize, bytes: usize, has_data: bool, path: Path) {
         match self.0.iter_mut().rfind(|known| known.slot == slot) {
             Some(peer) => {
                 peer.packets += 1;
                 peer.bytes += bytes as u64;
                 peer.has_data |= has_data;
-                (peer.source, peer.socket) = (source, socket);
+                peer.path = path;
             }
             None => self.0.push(FromPeer {
                 slot,
                 packets: 1,
                 bytes: bytes as u64,
                 has_data,
-                source,
-                socket,
+                path,
             }),
         }
     }
@@ -56,7 +46,7 @@ impl Received {
             let slot = peers.slot(peer.slot);
             slot.count_received(peer.packets, peer.bytes);
             let mut is_first = slot.noted.received(peer.has_data);
-            if slot.follow(peer.socket, peer.source) {
+            if slot.follow(peer.path) {
                 is_first |= slot.noted.moved();
             }
             if is_first {

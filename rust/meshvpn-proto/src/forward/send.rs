@@ -28,13 +28,14 @@ pub struct Transmit<'a> {
     pub slot: usize,
 }
 
-<<<<<<< HEAD
 impl Transmit<'_> {
     /// Datagrams in it.
     pub fn datagrams(&self) -> u64 {
         self.segment_size
             .map_or(1, |segment| self.contents.len().div_ceil(segment) as u64)
-=======
+    }
+}
+
 /// A peer that this batch sends to; loaded once, so a rekey takes effect with the next batch.
 pub(super) struct Target {
     pub(super) slot: usize,
@@ -69,7 +70,6 @@ impl Target {
             Session::Plain => Ok(0),
             Session::Sealed(session) => session.reserve(count as u64).ok_or(DropReason::NoSession),
         }
->>>>>>> wireguard
     }
 }
 
