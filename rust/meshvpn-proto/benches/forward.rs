@@ -209,6 +209,7 @@ fn inbound(bencher: &mut Bencher<'_>, is_sealed: bool) {
             segment_size: size,
             source: peer(),
             socket: 0,
+            local: None,
             is_truncated: false,
         };
         inbound.receive([arrival], &peers);

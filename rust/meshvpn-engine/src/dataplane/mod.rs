@@ -70,7 +70,7 @@ struct Shared<P> {
     resume: Waker,
     must_resume: AtomicBool,
     has_told_activity: AtomicBool,
-    can_segment: AtomicBool,
+    can_segment: bool,
     reports: mpsc::Sender<Report>,
 }
 
@@ -104,7 +104,7 @@ impl<P: SharedPeers> DataPlane<P> {
             resume: Waker::new()?,
             must_resume: AtomicBool::new(false),
             has_told_activity: AtomicBool::new(false),
-            can_segment: AtomicBool::new(crate::offload::can_segment()),
+            can_segment: crate::offload::can_segment(),
             reports,
         });
         // Made here, not by the thread: whoever is told that it started has everything it needs.

@@ -1,7 +1,7 @@
 //! The sending thread: TUN → forwarder → network.
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use meshvpn_proto::forward::{DropReason, Outbound, Peers, SharedPeers, Transmit};
 use meshvpn_proto::tunnel::Outer;
@@ -9,6 +9,9 @@ use meshvpn_proto::tunnel::Outer;
 use super::{Report, Shared};
 use crate::udp::{SendOutcome, UdpSocket};
 use crate::wait::Waiter;
+
+/// What a slot says of a path where the kernel refuses to segment, for kernels that refuse it everywhere.
+static NEVER_SEGMENTED: AtomicBool = AtomicBool::new(true);
 
 /// Forwards until the data plane stops or the device is gone.
 pub(super) fn run<P: SharedPeers>(
@@ -109,6 +112,7 @@ fn transmit_one<P: SharedPeers>(
     peers: &P::Batch<'_>,
 ) -> SendOutcome {
     let path = transmit.path;
+    let slot = peers.slot(transmit.slot);
     if !transmit.may_fragment {
         let Transmit {
             contents,
@@ -120,10 +124,13 @@ fn transmit_one<P: SharedPeers>(
             segment_size,
             path.source,
             path.destination,
-            &shared.can_segment,
+            if shared.can_segment {
+                &slot.sends_singly
+            } else {
+                &NEVER_SEGMENTED
+            },
         );
     }
-    let slot = peers.slot(transmit.slot);
     let headers = Outer::towards(path.destination.ip()).overhead();
     let path_mtu = slot.datagram_max.load(Ordering::Relaxed) as u16 + headers;
     socket.send_fragmented(transmit.contents, path.source, path.destination, path_mtu)

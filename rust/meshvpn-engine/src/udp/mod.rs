@@ -75,20 +75,23 @@ impl UdpSocket {
         Ok(socket)
     }
 
-    /// As [`Self::bind`], for peers that do not probe their paths: what is longer than the path takes is
-    /// fragmented, as kernels do it for their own tunnels.
+    /// As [`Self::bind`], for peers that come from anywhere and do not probe their paths. What is longer than
+    /// the path takes is fragmented, as kernels do it for their own tunnels; and what is received tells
+    /// which of our addresses it was sent to.
     ///
     /// # Errors
     /// The kernel's, as for [`Self::bind`].
-    pub fn bind_fragmenting(local: SocketAddr, mark: Option<u32>) -> io::Result<Self> {
+    pub fn bind_for_peers(local: SocketAddr, mark: Option<u32>) -> io::Result<Self> {
         let socket = Self::bind(local, mark)?;
         if socket.is_v4 {
             let mode = libc::IP_PMTUDISC_DONT;
             socket.set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, mode)?;
+            socket.set(libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
         } else {
             // No router fragments IPv6: here what ICMP says of the path has to be believed.
             let mode = libc::IPV6_PMTUDISC_WANT;
             socket.set(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, mode)?;
+            socket.set(libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
         }
         Ok(socket)
     }

@@ -1,7 +1,7 @@
 //! Receiving: one system call for several buffers, each of which may hold a run of datagrams.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 
 use meshvpn_proto::forward::Arrival;
@@ -14,8 +14,8 @@ use super::{UDP_GRO, UdpSocket};
 pub(crate) const BUFFERS: usize = 8;
 /// The longest run that the kernel puts together.
 pub(crate) const BUFFER_LEN: usize = 65_536;
-/// Room for the control message that tells the segment size, and then some.
-const CONTROL_LEN: usize = 64;
+/// Room for the control messages that tell the segment size and our address, and then some.
+const CONTROL_LEN: usize = 96;
 
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
@@ -35,6 +35,7 @@ pub struct Receiver {
 struct Received {
     len: usize,
     segment_size: usize,
+    local: Option<IpAddr>,
     is_truncated: bool,
 }
 
@@ -94,11 +95,12 @@ impl Receiver {
         self.count = count as usize;
         for (received, message) in self.lengths.iter_mut().zip(&messages[..self.count]) {
             let len = message.msg_len as usize;
-            let segment_size = segment_size(&message.msg_hdr).unwrap_or(len);
+            let told = Told::parse(&message.msg_hdr);
             let is_truncated = message.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
             *received = Received {
                 len,
-                segment_size,
+                segment_size: told.segment_size.unwrap_or(len),
+                local: told.local,
                 is_truncated,
             };
         }
@@ -119,6 +121,7 @@ impl Receiver {
                     .to_socket_addr()
                     .unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
                 socket: self.socket,
+                local: received.local,
                 is_truncated: received.is_truncated,
             })
     }
@@ -130,20 +133,43 @@ impl Default for Receiver {
     }
 }
 
-/// The length of each datagram in a run, if the kernel put a run together.
-fn segment_size(header: &libc::msghdr) -> Option<usize> {
-    // SAFETY: the kernel has filled in control buffer and length; the macros stay inside them.
-    unsafe {
-        let mut control = libc::CMSG_FIRSTHDR(header);
-        while !control.is_null() {
-            if (*control).cmsg_level == libc::SOL_UDP && (*control).cmsg_type == UDP_GRO {
-                let size = libc::CMSG_DATA(control)
-                    .cast::<libc::c_int>()
-                    .read_unaligned();
-                return usize::try_from(size).ok().filter(|size| *size > 0);
+/// What the kernel tells beside a buffer.
+#[derive(Default)]
+struct Told {
+    /// The length of each datagram in a run, if it put a run together.
+    segment_size: Option<usize>,
+    /// The address that they were sent to, on a socket that asks for it.
+    local: Option<IpAddr>,
+}
+
+impl Told {
+    fn parse(header: &libc::msghdr) -> Self {
+        let mut told = Self::default();
+        // SAFETY: the kernel has filled in control buffer and length; the macros stay inside them, and
+        // level and type say what each message holds.
+        unsafe {
+            let mut control = libc::CMSG_FIRSTHDR(header);
+            while !control.is_null() {
+                let data = libc::CMSG_DATA(control);
+                match ((*control).cmsg_level, (*control).cmsg_type) {
+                    (libc::SOL_UDP, UDP_GRO) => {
+                        let size = data.cast::<libc::c_int>().read_unaligned();
+                        told.segment_size = usize::try_from(size).ok().filter(|size| *size > 0);
+                    }
+                    (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                        let info = data.cast::<libc::in_pktinfo>().read_unaligned();
+                        let octets = info.ipi_spec_dst.s_addr.to_ne_bytes();
+                        told.local = Some(Ipv4Addr::from(octets).into());
+                    }
+                    (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                        let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
+                        told.local = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+                    }
+                    _ => {}
+                }
+                control = libc::CMSG_NXTHDR(header, control);
             }
-            control = libc::CMSG_NXTHDR(header, control);
         }
+        told
     }
-    None
 }

@@ -29,15 +29,15 @@ struct ControlBuffer([u8; CONTROL_LEN]);
 impl UdpSocket {
     /// Sends `contents` to `destination`, cut into datagrams of `segment_size` bytes if given.
     ///
-    /// When the kernel cannot segment towards there, the same bytes go out one by one, and
-    /// `can_segment` is cleared so that it is not asked again.
+    /// When the kernel cannot segment towards there, the same bytes go out one by one, and `sends_singly`
+    /// is set so that it is not asked again.
     pub fn send(
         &self,
         contents: &[u8],
         segment_size: Option<usize>,
         source: Option<IpAddr>,
         destination: SocketAddr,
-        can_segment: &AtomicBool,
+        sends_singly: &AtomicBool,
     ) -> SendOutcome {
         let mut outcome = SendOutcome::default();
         let Some(segment) = segment_size else {
@@ -45,7 +45,7 @@ impl UdpSocket {
             return outcome;
         };
         let count = contents.len().div_ceil(segment) as u64;
-        if can_segment.load(Ordering::Relaxed) {
+        if !sends_singly.load(Ordering::Relaxed) {
             match self.send_message(contents, Some(segment), source, destination) {
                 Err(error) if is_segmentation_refused(&error) => {}
                 result => {
@@ -59,7 +59,7 @@ impl UdpSocket {
         }
         if outcome.sent == count {
             // One by one all of them leave, so it was segmentation that did not work.
-            can_segment.store(false, Ordering::Relaxed);
+            sends_singly.store(true, Ordering::Relaxed);
         }
         outcome
     }
@@ -123,7 +123,23 @@ impl UdpSocket {
         self.set(libc::IPPROTO_IPV6, libc::IPV6_MTU, limit)
     }
 
+    /// Sends from `source` if that is still one of our addresses, else from where the kernel likes.
     fn send_message(
+        &self,
+        contents: &[u8],
+        segment: Option<usize>,
+        source: Option<IpAddr>,
+        destination: SocketAddr,
+    ) -> io::Result<()> {
+        match self.send_message_from(contents, segment, source, destination) {
+            Err(error) if source.is_some() && is_source_refused(&error) => {
+                self.send_message_from(contents, segment, None, destination)
+            }
+            result => result,
+        }
+    }
+
+    fn send_message_from(
         &self,
         contents: &[u8],
         segment: Option<usize>,
@@ -221,6 +237,14 @@ fn is_segmentation_refused(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE | libc::EOPNOTSUPP)
+    )
+}
+
+/// Errors for a source address that is not ours, or not there any more.
+fn is_source_refused(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EINVAL | libc::EADDRNOTAVAIL | libc::ENETUNREACH | libc::EHOSTUNREACH)
     )
 }
 

@@ -219,7 +219,7 @@ pub(super) fn bind(sockets: &Sockets, port: u16, mark: u32) -> Result<u16, Tunne
 fn bind_pair(port: u16, mark: u32) -> Result<(UdpSocket, Option<UdpSocket>, u16), TunnelError> {
     let bind = |ip: IpAddr, port| {
         let local = SocketAddr::new(ip, port);
-        UdpSocket::bind_fragmenting(local, (mark != 0).then_some(mark))
+        UdpSocket::bind_for_peers(local, (mark != 0).then_some(mark))
             .map_err(|source| TunnelError::Bind { local, source })
     };
     let mut draws = DRAWS;

@@ -217,7 +217,7 @@ impl<'a> Driver<'a> {
                     let mut tally = Tally::default();
                     tally.drop(reason, 1);
                     self.plane.counters().control.add(&tally);
-                    debug!(device = self.name, source = %control.source, %reason, "message dropped");
+                    debug!(device = self.name, source = %control.path.destination, %reason, "message dropped");
                 }
             }
             Report::Waiting(slot) => self.machine.handle_no_session(now(), slot),
@@ -233,12 +233,8 @@ impl<'a> Driver<'a> {
             // Authentic, but no IP packet: nothing that this protocol has.
             return Err(DropReason::UnknownType);
         }
-        let path = Path {
-            socket: control.socket,
-            source: None,
-            destination: control.source,
-        };
-        self.machine.handle_datagram(now(), path, &control.message)
+        self.machine
+            .handle_datagram(now(), control.path, &control.message)
     }
 
     fn handle_command(&mut self, command: Command) {

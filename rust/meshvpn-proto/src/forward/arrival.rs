@@ -1,8 +1,8 @@
 //! What comes from the network, and what of it the forwarder does not handle itself.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
-use super::DropReason;
+use super::{DropReason, Path};
 
 /// Control messages kept from one batch; their senders repeat what is lost.
 const MAX_CONTROL: usize = 64;
@@ -20,6 +20,8 @@ pub struct Arrival<'a> {
     pub source: SocketAddr,
     /// Which of the engine's sockets received them.
     pub socket: usize,
+    /// Which of our addresses they were sent to, where the socket has several.
+    pub local: Option<IpAddr>,
     /// The buffer was too short for what arrived.
     pub is_truncated: bool,
 }
@@ -31,10 +33,19 @@ pub struct Control {
     pub slot: Option<usize>,
     /// The opened plaintext, or the bare datagram.
     pub message: Vec<u8>,
-    /// Who sent it.
-    pub source: SocketAddr,
-    /// Which of the engine's sockets received it.
-    pub socket: usize,
+    /// The way back to who sent it.
+    pub path: Path,
+}
+
+impl Arrival<'_> {
+    /// The way back to who sent them.
+    pub fn path(&self) -> Path {
+        Path {
+            socket: self.socket,
+            source: self.local,
+            destination: self.source,
+        }
+    }
 }
 
 /// Keeps a message for the driver, unless it is too long or there are too many.
@@ -42,8 +53,7 @@ pub(super) fn keep(
     control: &mut Vec<Control>,
     slot: Option<usize>,
     message: &[u8],
-    source: SocketAddr,
-    socket: usize,
+    path: Path,
 ) -> Result<(), DropReason> {
     // Bare datagrams, which anyone can send, take no room from what peers say.
     let kept = control
@@ -56,8 +66,7 @@ pub(super) fn keep(
     control.push(Control {
         slot,
         message: message.to_vec(),
-        source,
-        socket,
+        path,
     });
     Ok(())
 }

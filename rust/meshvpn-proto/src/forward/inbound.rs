@@ -10,7 +10,6 @@
 //! [control messages](Inbound::take_control) and [confirmed sessions](Inbound::take_confirmed) to the
 //! driver.
 
-use core::net::SocketAddr;
 use core::ops::Range;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -19,7 +18,8 @@ use arrayvec::ArrayVec;
 
 use super::arrival::{Arrival, Control, keep};
 use super::join::{Joiner, Joins};
-use super::peers::{Claim, Peers};
+use super::peers::{Claim, Path, Peers};
+use super::received::Received;
 use super::view::IpView;
 use super::{DropReason, Tally};
 use crate::session::aead::{Aead, MAX_BATCH, Open, TAG_LEN};
@@ -35,7 +35,7 @@ pub struct Inbound {
     opened_len: usize,
     joiner: Joiner,
     sessions: Vec<KnownSession>,
-    received: Vec<Received>,
+    received: Received,
     control: Vec<Control>,
     confirmed: Vec<Confirmed>,
     tally: Tally,
@@ -46,17 +46,6 @@ struct KnownSession {
     index: u32,
     slot: usize,
     session: Arc<SealedSession>,
-}
-
-/// What this batch has from one peer.
-struct Received {
-    slot: usize,
-    packets: u64,
-    bytes: u64,
-    has_data: bool,
-    /// Where the last of it came from.
-    source: SocketAddr,
-    socket: usize,
 }
 
 /// The peer has shown that it has the keys of a session which waited for that.
@@ -73,8 +62,7 @@ struct Pending<'a> {
     message: DataMessage<'a>,
     known: usize,
     opened: Range<usize>,
-    source: SocketAddr,
-    socket: usize,
+    path: Path,
 }
 
 impl Inbound {
@@ -88,7 +76,7 @@ impl Inbound {
             opened_len: 0,
             joiner: Joiner::new(joins),
             sessions: Vec::with_capacity(8),
-            received: Vec::with_capacity(8),
+            received: Received::new(),
             control: Vec::new(),
             confirmed: Vec::new(),
             tally: Tally::default(),
@@ -131,17 +119,7 @@ impl Inbound {
         self.open(&mut pending, peers);
         self.joiner.finish(&mut self.opened);
         self.sessions.clear();
-        for received in self.received.drain(..) {
-            let slot = peers.slot(received.slot);
-            slot.count_received(received.packets, received.bytes);
-            let mut is_first = slot.noted.received(received.has_data);
-            if slot.follow(received.socket, received.source) {
-                is_first |= slot.noted.moved();
-            }
-            if is_first {
-                peers.mark_active(received.slot);
-            }
-        }
+        self.received.note(peers);
     }
 
     /// The frames to write to the TUN, each as the pieces that make it up.
@@ -214,8 +192,7 @@ impl Inbound {
                 )))
             }
             Claim::Control => {
-                let Arrival { source, socket, .. } = *arrival;
-                keep(&mut self.control, None, datagram, source, socket).map(|()| None)
+                keep(&mut self.control, None, datagram, arrival.path()).map(|()| None)
             }
         }
     }
@@ -231,8 +208,7 @@ impl Inbound {
             message,
             known,
             opened,
-            source: arrival.source,
-            socket: arrival.socket,
+            path: arrival.path(),
         }
     }
 
@@ -319,11 +295,11 @@ impl Inbound {
     /// Passes on an authentic packet: to the TUN, to the driver, or, when it is empty, to nobody.
     fn deliver(&mut self, message: &Pending<'_>, peers: &impl Peers) -> Result<(), DropReason> {
         let slot = self.sessions[message.known].slot;
-        self.count_received(
+        self.received.count(
             slot,
             HEADER_LEN + message.message.sealed.len(),
             !message.opened.is_empty(),
-            (message.source, message.socket),
+            message.path,
         );
         let plaintext = &self.opened[message.opened.clone()];
         match plaintext.first().map(|byte| byte >> 4) {
@@ -332,13 +308,7 @@ impl Inbound {
                 let view = IpView::parse(plaintext)?;
                 self.push_packet(message.opened.start, &view, slot, peers)
             }
-            Some(_) => keep(
-                &mut self.control,
-                Some(slot),
-                plaintext,
-                message.source,
-                message.socket,
-            ),
+            Some(_) => keep(&mut self.control, Some(slot), plaintext, message.path),
         }
     }
 
@@ -349,41 +319,15 @@ impl Inbound {
         arrival: &Arrival<'_>,
         peers: &impl Peers,
     ) -> Result<(), DropReason> {
-        self.count_received(slot, packet.len(), true, (arrival.source, arrival.socket));
+        self.received
+            .count(slot, packet.len(), true, arrival.path());
         if !matches!(packet.first().map(|byte| byte >> 4), Some(4 | 6)) {
-            let Arrival { source, socket, .. } = *arrival;
-            return keep(&mut self.control, Some(slot), packet, source, socket);
+            return keep(&mut self.control, Some(slot), packet, arrival.path());
         }
         let view = IpView::parse(packet)?;
         let range = self.make_room(view.total_len);
         self.opened[range.clone()].copy_from_slice(&packet[..view.total_len]);
         self.push_packet(range.start, &view, slot, peers)
-    }
-
-    fn count_received(
-        &mut self,
-        slot: usize,
-        bytes: usize,
-        has_data: bool,
-        (source, socket): (SocketAddr, usize),
-    ) {
-        let before = self.received.iter_mut().rfind(|known| known.slot == slot);
-        match before {
-            Some(received) => {
-                received.packets += 1;
-                received.bytes += bytes as u64;
-                received.has_data |= has_data;
-                (received.source, received.socket) = (source, socket);
-            }
-            None => self.received.push(Received {
-                slot,
-                packets: 1,
-                bytes: bytes as u64,
-                has_data,
-                source,
-                socket,
-            }),
-        }
     }
 
     fn push_packet(

@@ -26,6 +26,8 @@ pub mod join;
 pub mod outbound;
 pub mod parked;
 pub mod peers;
+mod received;
+mod replies;
 pub mod send;
 pub mod split;
 pub mod view;

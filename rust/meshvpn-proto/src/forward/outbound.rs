@@ -14,20 +14,18 @@
 //! [whose](Outbound::take_waiting) that is, and when the driver says that sessions have come or will not come,
 //! [pushes](Outbound::push_parked) them.
 
-use core::net::IpAddr;
 use core::sync::atomic::Ordering;
-use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
 use super::parked::Parked;
-use super::peers::{Path, Peers};
-use super::send::{MAX_SEND_BYTES, Staged, Transmit, run_len};
+use super::peers::Peers;
+use super::replies::{IPV6_MIN_MTU, Replies};
+use super::send::{MAX_SEND_BYTES, Staged, Target, Transmit, run_len};
 use super::split::{MAX_HEADERS, MAX_SEGMENTS, SinglePacket, SuperPacket};
 use super::view::IpView;
 use super::virtio::{self, Header};
 use super::{DropReason, Tally};
-use crate::packet::icmp_error::too_big;
 use crate::session::aead::{Aead, MAX_BATCH, Seal};
 use crate::session::transport::{OVERHEAD, PADDING, Session, padded_len, write_header};
 
@@ -44,14 +42,6 @@ const FULL_PACKETS: usize = 256;
 const MAX_PACKETS: usize = FULL_PACKETS + MAX_SEGMENTS;
 /// Frames per batch, so that a flood of small packets still leaves now and then.
 const MAX_FRAMES: usize = 64;
-/// ICMP errors per batch: these answer one host's packets, which wait for nothing else.
-const MAX_REPLIES: usize = 8;
-/// An ICMP error quotes no more than makes 1,280 bytes (RFC 4443, section 2.4 (c)).
-const REPLY_LEN: usize = virtio::LEN + 1280;
-/// The smallest MTU of IPv6 (RFC 8200, section 5): nobody need go below it, so a path that is
-/// narrower gets fragments of the datagram around the packet.
-const IPV6_MIN_MTU: usize = 1280;
-
 /// The outbound half of a forwarder, with its buffers. One thread owns it.
 pub struct Outbound {
     aead: Box<dyn Aead>,
@@ -62,23 +52,11 @@ pub struct Outbound {
     packets: Vec<Staged>,
     targets: Vec<Target>,
     frames: usize,
-    replies: Box<[u8]>,
-    reply_lens: ArrayVec<usize, MAX_REPLIES>,
+    replies: Replies,
     parked: Parked,
     /// Slots for which a first frame waits.
     waiting: Vec<usize>,
     tally: Tally,
-}
-
-/// A peer that this batch sends to; loaded once, so a rekey takes effect with the next batch.
-struct Target {
-    slot: usize,
-    session: Arc<Session>,
-    path: Arc<Path>,
-    datagram_max: usize,
-    packets: u64,
-    /// Of UDP payload.
-    bytes: u64,
 }
 
 impl Outbound {
@@ -93,8 +71,7 @@ impl Outbound {
             packets: Vec::with_capacity(MAX_PACKETS),
             targets: Vec::with_capacity(MAX_FRAMES),
             frames: 0,
-            replies: vec![0; MAX_REPLIES * REPLY_LEN].into(),
-            reply_lens: ArrayVec::new(),
+            replies: Replies::new(),
             parked: Parked::default(),
             waiting: Vec::new(),
             tally: Tally::default(),
@@ -214,10 +191,7 @@ impl Outbound {
 
     /// Frames to write back to the TUN: ICMP errors.
     pub fn replies(&self) -> impl Iterator<Item = &[u8]> {
-        self.replies
-            .chunks(REPLY_LEN)
-            .zip(&self.reply_lens)
-            .map(|(reply, len)| &reply[..*len])
+        self.replies.iter()
     }
 
     /// Forgets the batch, and counts it.
@@ -234,7 +208,7 @@ impl Outbound {
         self.packets.clear();
         self.staged_len = 0;
         self.frames = 0;
-        self.reply_lens.clear();
+        self.replies.clear();
     }
 
     /// What was counted since the last call.
@@ -291,7 +265,7 @@ impl Outbound {
             self.stage_single(header, &packet[..view.total_len], view, target, largest)
         };
         if result == Err(DropReason::TooBig) {
-            self.reply_too_big(packet, view, largest);
+            self.replies.push_too_big(packet, view, largest);
         }
         result
     }
@@ -318,18 +292,7 @@ impl Outbound {
         if let Some(known) = self.targets.iter().rposition(|target| target.slot == slot) {
             return Ok(known);
         }
-        let state = peers.slot(slot);
-        let path = state.path.load_full().ok_or(DropReason::NoEndpoint)?;
-        let session = state.session.load_full().ok_or(DropReason::NoSession)?;
-        let datagram_max = state.datagram_max.load(Ordering::Relaxed);
-        self.targets.push(Target {
-            slot,
-            session,
-            path,
-            datagram_max,
-            packets: 0,
-            bytes: 0,
-        });
+        self.targets.push(Target::load(slot, peers)?);
         Ok(self.targets.len() - 1)
     }
 
@@ -344,7 +307,7 @@ impl Outbound {
         let super_packet = SuperPacket::parse(header, packet, view, largest)?;
         self.check_length(super_packet.longest(), view, target, largest)?;
         let segments = super_packet.segments();
-        let first = self.reserve(target, segments)?;
+        let first = self.targets[target].reserve(segments)?;
         for index in 0..segments {
             let len = super_packet.segment_len(index);
             let out = self.stage(len, target, first + index as u64, largest);
@@ -369,7 +332,7 @@ impl Outbound {
             return self.stage_segments(&header, packet, view, target, largest);
         }
         let single = SinglePacket::parse(header, packet, view)?;
-        let counter = self.reserve(target, 1)?;
+        let counter = self.targets[target].reserve(1)?;
         single.write(self.stage(packet.len(), target, counter, largest));
         Ok(())
     }
@@ -388,13 +351,6 @@ impl Outbound {
             return Err(DropReason::TooBig);
         }
         Ok(())
-    }
-
-    fn reserve(&self, target: usize, count: usize) -> Result<u64, DropReason> {
-        match &*self.targets[target].session {
-            Session::Plain => Ok(0),
-            Session::Sealed(session) => session.reserve(count as u64).ok_or(DropReason::NoSession),
-        }
     }
 
     /// Makes room for a packet of `len` bytes and pads it; returns the room.
@@ -421,24 +377,6 @@ impl Outbound {
             datagram: 0..0,
         });
         &mut self.staged[start..start + len]
-    }
-
-    /// Tells the sender what fits. The answer seems to come from the destination: from an address of
-    /// our own it would be taken for forged.
-    fn reply_too_big(&mut self, packet: &[u8], view: &IpView, largest: usize) {
-        if self.reply_lens.is_full() {
-            return;
-        }
-        let mtu = match view.source {
-            IpAddr::V4(_) => largest,
-            IpAddr::V6(_) => largest.max(IPV6_MIN_MTU),
-        };
-        let start = self.reply_lens.len() * REPLY_LEN;
-        let (header, body) = self.replies[start..start + REPLY_LEN].split_at_mut(virtio::LEN);
-        header.fill(0);
-        if let Some(len) = too_big(packet, mtu as u16, view.destination, body) {
-            self.reply_lens.push(virtio::LEN + len);
-        }
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Slot {
     pub parks: AtomicBool,
     /// An authentic packet from elsewhere moves the path there.
     pub roams: AtomicBool,
+    /// The kernel does not segment towards the path: a run of datagrams goes out one by one.
+    pub sends_singly: AtomicBool,
     /// How often what waited was given up.
     pub discards: AtomicU64,
 }
@@ -79,24 +81,24 @@ impl Slot {
         self.received_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Follows a roaming peer; true when it has moved. The local address is left to the kernel, for the
-    /// one that was right for the old path may be wrong for the new one.
-    pub(super) fn follow(&self, socket: usize, destination: SocketAddr) -> bool {
+    /// Sends to `path` from now on.
+    pub fn set_path(&self, path: Path) {
+        self.sends_singly.store(false, Ordering::Relaxed);
+        self.path.store(Some(Arc::new(path)));
+    }
+
+    /// Follows a roaming peer to the path that its last packet came by; true when the peer has moved. The
+    /// address that it sent to is the one that it hears from.
+    pub(crate) fn follow(&self, path: Path) -> bool {
         if !self.roams.load(Ordering::Relaxed) {
             return false;
         }
-        let path = self.path.load();
-        let is_there = path
-            .as_ref()
-            .is_some_and(|path| (path.socket, path.destination) == (socket, destination));
-        if !is_there {
-            self.path.store(Some(Arc::new(Path {
-                socket,
-                source: None,
-                destination,
-            })));
+        let before = self.path.load().as_deref().copied();
+        if before == Some(path) {
+            return false;
         }
-        !is_there
+        self.set_path(path);
+        before.is_none_or(|before| before.destination != path.destination)
     }
 }
 

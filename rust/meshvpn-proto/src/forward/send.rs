@@ -1,8 +1,12 @@
 //! Sends: datagrams of one length to one peer leave together, in one system call.
 
 use core::ops::Range;
+use core::sync::atomic::Ordering;
+use std::sync::Arc;
 
-use super::peers::Path;
+use super::DropReason;
+use super::peers::{Path, Peers};
+use crate::session::transport::Session;
 
 /// Most datagrams in one segmented send (`UDP_MAX_SEGMENTS` before Linux 6.9).
 pub const MAX_SEND_SEGMENTS: usize = 64;
@@ -29,6 +33,43 @@ impl Transmit<'_> {
     pub fn datagrams(&self) -> u64 {
         self.segment_size
             .map_or(1, |segment| self.contents.len().div_ceil(segment) as u64)
+    }
+}
+
+/// A peer that this batch sends to; loaded once, so a rekey takes effect with the next batch.
+pub(super) struct Target {
+    pub(super) slot: usize,
+    pub(super) session: Arc<Session>,
+    pub(super) path: Arc<Path>,
+    pub(super) datagram_max: usize,
+    /// Packets staged for it.
+    pub(super) packets: u64,
+    /// And the bytes of UDP payload that they become.
+    pub(super) bytes: u64,
+}
+
+impl Target {
+    pub(super) fn load(slot: usize, peers: &impl Peers) -> Result<Self, DropReason> {
+        let state = peers.slot(slot);
+        // Where nobody knows where the peer is, no handshake will come of waiting.
+        let path = state.path.load_full().ok_or(DropReason::NoEndpoint)?;
+        let session = state.session.load_full().ok_or(DropReason::NoSession)?;
+        Ok(Self {
+            slot,
+            session,
+            path,
+            datagram_max: state.datagram_max.load(Ordering::Relaxed),
+            packets: 0,
+            bytes: 0,
+        })
+    }
+
+    /// Numbers for `count` packets; returns the first.
+    pub(super) fn reserve(&self, count: usize) -> Result<u64, DropReason> {
+        match &*self.session {
+            Session::Plain => Ok(0),
+            Session::Sealed(session) => session.reserve(count as u64).ok_or(DropReason::NoSession),
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a peer needs of its device, and what it wants done.
 
-use core::net::SocketAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -59,12 +58,7 @@ impl Context<'_> {
 
     /// An authentic handshake message came from `path`.
     pub(super) fn follow(&mut self, path: Path) {
-        let place = |path: &Path| -> (usize, SocketAddr) { (path.socket, path.destination) };
-        let is_there = self
-            .path()
-            .is_some_and(|known| place(&known) == place(&path));
-        if !is_there && self.state().roams.load(Ordering::Relaxed) {
-            self.state().path.store(Some(Arc::new(path)));
+        if self.state().follow(path) {
             let slot = self.slot;
             self.events.push_back(Event::Moved { slot, path });
         }

@@ -203,9 +203,16 @@ impl Peer {
         }
     }
 
+    /// Ends everything that was agreed on or begun: one of us is somebody else now.
+    pub(crate) fn begin_anew(&mut self, context: &mut Context<'_>) {
+        self.forget_keys(context);
+        self.timers = Timers::default();
+        self.handshake_sent = None;
+    }
+
     /// Forgets all sessions and handshakes, but not what keeps replays out. A handshake that is being tried
     /// is tried again at its time, with new keys.
-    pub(crate) fn forget_keys(&mut self, context: &mut Context<'_>) {
+    fn forget_keys(&mut self, context: &mut Context<'_>) {
         self.drop_pending(context);
         let gone = self.sessions.clear();
         self.settle(context, gone);

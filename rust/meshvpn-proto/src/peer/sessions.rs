@@ -81,14 +81,22 @@ impl Sessions {
     /// Our handshake was answered: we send with `new` from now on.
     pub(super) fn begin(&mut self, new: Established) -> Gone {
         let mut gone = Gone::new();
-        if let Some(next) = self.next.take_if(|next| !next.crossed(&new)) {
-            // The peer is answering us now, so it may not have had our answer; but it may.
-            drop_into(&mut gone, self.current.take());
-            drop_into(&mut gone, self.previous.replace(next));
-        } else if let Some(current) = self.current.take() {
-            drop_into(&mut gone, self.previous.replace(current));
+        let former = self.current.replace(new);
+        let new = self.current.as_ref();
+        // A next session that did not begin together with this one will not be needed as such any more. If
+        // it is newer than the former, the peer may be sending with it, its first message being on the way.
+        let next = self
+            .next
+            .take_if(|next| new.is_some_and(|new| !next.crossed(new)));
+        let (kept, dropped) = match (former, next) {
+            (Some(former), Some(next)) if next.born > former.born => (Some(next), Some(former)),
+            (None, next) => (next, None),
+            (former, next) => (former, next),
+        };
+        drop_into(&mut gone, dropped);
+        if let Some(kept) = kept {
+            drop_into(&mut gone, self.previous.replace(kept));
         }
-        self.current = Some(new);
         gone
     }
 
@@ -152,4 +160,110 @@ impl Sessions {
 
 fn drop_into(gone: &mut Gone, session: Option<Established>) {
     gone.extend(session.map(|session| session.session.local_index));
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "time has to begin somewhere")]
+mod tests {
+    use super::*;
+    use crate::session::aead::Key;
+
+    struct Clock(Instant);
+
+    impl Clock {
+        fn session(&self, index: u32, role: Role, after: u64) -> Established {
+            let key = || Key::new([0; 32]);
+            let session = Arc::new(SealedSession::new(index, 0, key(), key()));
+            Established::new(session, role, self.0 + Duration::from_secs(after))
+        }
+
+        fn ours(&self, index: u32, after: u64) -> Established {
+            self.session(index, Role::Initiator, after)
+        }
+
+        fn theirs(&self, index: u32, after: u64) -> Established {
+            self.session(index, Role::Responder, after)
+        }
+    }
+
+    fn places(sessions: &Sessions) -> [u32; 3] {
+        let index = |place: &Option<Established>| {
+            place.as_ref().map_or(0, |place| place.session.local_index)
+        };
+        [&sessions.previous, &sessions.current, &sessions.next].map(index)
+    }
+
+    #[test]
+    fn our_handshakes_move_sessions_on() {
+        let clock = Clock(Instant::now());
+        let mut sessions = Sessions::default();
+        assert!(sessions.begin(clock.ours(1, 0)).is_empty());
+        assert!(sessions.begin(clock.ours(2, 120)).is_empty());
+        assert_eq!(sessions.begin(clock.ours(3, 240))[..], [1]);
+        assert_eq!(places(&sessions), [2, 3, 0]);
+    }
+
+    #[test]
+    fn the_peers_handshakes_wait_for_confirmation() {
+        let clock = Clock(Instant::now());
+        let mut sessions = Sessions::default();
+        sessions.begin(clock.ours(1, 0));
+        sessions.begin(clock.ours(2, 120));
+        assert_eq!(sessions.offer(clock.theirs(3, 200))[..], [1]);
+        assert_eq!(places(&sessions), [0, 2, 3]);
+        assert_eq!(
+            sessions.offer(clock.theirs(4, 205))[..],
+            [3],
+            "it asked again"
+        );
+        assert!(sessions.confirm(3, true).is_none());
+        assert!(sessions.confirm(4, true).unwrap().is_empty());
+        assert_eq!(places(&sessions), [2, 4, 0]);
+        assert!(sessions.confirm(4, true).is_none());
+    }
+
+    #[test]
+    fn an_offer_that_was_not_taken_up_gives_way() {
+        let clock = Clock(Instant::now());
+        for (offered, kept) in [(50, 2), (150, 3)] {
+            let mut sessions = Sessions::default();
+            sessions.begin(clock.ours(1, 0));
+            sessions.begin(clock.ours(2, 100));
+            sessions.next = Some(clock.theirs(3, offered));
+            let gone = sessions.begin(clock.ours(4, 220));
+            assert_eq!(gone[..], [5 - kept, 1]);
+            assert_eq!(places(&sessions), [kept, 4, 0]);
+        }
+    }
+
+    #[test]
+    fn of_two_that_crossed_both_sides_keep_the_same() {
+        let clock = Clock(Instant::now());
+        for is_first in [true, false] {
+            let mut sessions = Sessions::default();
+            sessions.begin(clock.ours(1, 0));
+            sessions.offer(clock.theirs(2, 120));
+            assert!(sessions.begin(clock.ours(3, 121)).is_empty());
+            assert_eq!(places(&sessions), [1, 3, 2]);
+            assert_eq!(sessions.confirm(2, is_first).unwrap()[..], [1]);
+            let expected = if is_first { [2, 3, 0] } else { [3, 2, 0] };
+            assert_eq!(places(&sessions), expected);
+        }
+    }
+
+    #[test]
+    fn old_sessions_go() {
+        let clock = Clock(Instant::now());
+        let mut sessions = Sessions::default();
+        sessions.begin(clock.ours(1, 0));
+        sessions.begin(clock.ours(2, 120));
+        let at = |seconds| clock.0 + Duration::from_secs(seconds);
+        assert_eq!(sessions.next_expiry(), Some(at(180)));
+        assert!(sessions.expire(at(179)).is_empty());
+        assert_eq!(sessions.expire(at(180))[..], [1]);
+        assert_eq!(sessions.next_expiry(), Some(at(300)));
+        sessions.offer(clock.theirs(3, 290));
+        assert_eq!(sessions.clear()[..], [2, 3]);
+        assert_eq!(sessions.next_expiry(), None);
+    }
 }

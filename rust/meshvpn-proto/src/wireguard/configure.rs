@@ -22,7 +22,7 @@ impl WireGuard {
     /// on by somebody else. A peer with the same key is removed: nobody is their own peer.
     pub fn set_private_key(&mut self, now: Now, key: Option<PrivateKey>) {
         for slot in 0..self.peers.len() {
-            self.with_peer(now, slot, |peer, context| peer.forget_keys(context));
+            self.with_peer(now, slot, Peer::begin_anew);
         }
         self.identity = key.map(|key| {
             let identity = Arc::new(Identity::new(key));
@@ -76,7 +76,9 @@ impl WireGuard {
             &state.received_packets,
             &state.received_bytes,
         ];
-        counters.map(|counter| counter.store(0, Ordering::Relaxed));
+        for counter in counters {
+            counter.store(0, Ordering::Relaxed);
+        }
         state.datagram_max.store(datagram_max, Ordering::Relaxed);
         state.roams.store(true, Ordering::Relaxed);
         state.parks.store(true, Ordering::Relaxed);
@@ -96,7 +98,7 @@ impl WireGuard {
         let Some(slot) = self.by_key.remove(key) else {
             return false;
         };
-        self.with_peer(now, slot, |peer, context| peer.forget_keys(context));
+        self.with_peer(now, slot, Peer::begin_anew);
         if let Some(own) = &self.identity {
             own.identity.forget(key);
         }

@@ -133,7 +133,7 @@ fn packets_that_no_peer_can_get() {
     pipe.near.peer().path.store(None);
     assert_eq!(
         reason_out(&mut pipe, &frame),
-        Some(DropReason::NoSession),
+        Some(DropReason::NoEndpoint),
         "no endpoint yet"
     );
 
@@ -272,6 +272,7 @@ fn datagrams_to_a_plain_tunnel() {
         segment_size: 2000,
         source,
         socket: 0,
+        local: None,
         is_truncated: false,
     };
     let packet = tcp().bytes();
@@ -280,6 +281,7 @@ fn datagrams_to_a_plain_tunnel() {
     let other_port = pipe.receive_arrivals([arrival(&packet, "192.0.2.1:7001".parse().unwrap())]);
     assert_eq!(only_reason(&other_port), Some(DropReason::ForeignSource));
     let truncated = Arrival {
+        local: None,
         is_truncated: true,
         ..arrival(&packet, near())
     };
@@ -306,6 +308,7 @@ fn packets_that_the_filter_refuses() {
             segment_size: bytes.len(),
             source: near(),
             socket: 0,
+            local: None,
             is_truncated: false,
         });
         inbound.receive(arrivals, &Strict(&pipe.far));

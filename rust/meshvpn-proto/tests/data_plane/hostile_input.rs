@@ -80,7 +80,7 @@ proptest! {
             .collect();
         let received = pipe.receive_arrivals(buffers.iter().map(|(bytes, size, truncated)| {
             let (source, is_truncated) = (near(), *truncated);
-            Arrival { bytes, segment_size: *size, source, socket: 0, is_truncated }
+            Arrival { bytes, segment_size: *size, source, socket: 0, local: None, is_truncated }
         }));
         let expected: usize = buffers
             .iter()
@@ -112,6 +112,7 @@ fn a_batch_of_the_smallest_packets_fits() {
             segment_size: datagram.len(),
             source: near(),
             socket: 0,
+            local: None,
             is_truncated: false,
         };
         let count = (BATCH_BYTES / 65_536 * buffer.len() / datagram.len()) as u64;
@@ -169,6 +170,7 @@ fn a_flood_of_garbage_takes_no_memory() {
                 segment_size: 1 + (round * 7 + index) % 64,
                 source: far(),
                 socket: 0,
+                local: None,
                 is_truncated: false,
             }));
         }

@@ -135,6 +135,7 @@ impl Pipe {
             segment_size: bytes.len(),
             source: near(),
             socket: 0,
+            local: None,
             is_truncated: false,
         }))
     }

@@ -45,7 +45,7 @@ fn refused(net: &Net, reason: DropReason) -> u64 {
 #[test]
 fn a_flood_is_answered_with_cookies_and_not_with_work() {
     let mut net = Net::pair(FAIR, 1);
-    flood(&mut net, 10_000, 2000);
+    flood(&mut net, 20_000, 2000);
     let Limits {
         handshakes,
         cookies,
@@ -56,7 +56,7 @@ fn a_flood_is_answered_with_cookies_and_not_with_work() {
         worked <= u64::from(handshakes.burst + handshakes.per_second),
         "{worked}"
     );
-    assert_eq!(refused(&net, DropReason::UnderLoad), 20_000 - worked);
+    assert_eq!(refused(&net, DropReason::UnderLoad), 40_000 - worked);
     let answers = net.sent_by(1, 3);
     assert!(answers.len() as u64 <= u64::from(cookies.burst + 2 * cookies.per_second) + 1);
     assert!(answers.len() as u64 >= u64::from(cookies.per_second));

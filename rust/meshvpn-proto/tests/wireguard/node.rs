@@ -164,6 +164,7 @@ impl Node {
             segment_size: datagram.len(),
             source,
             socket: 0,
+            local: None,
             is_truncated: false,
         };
         self.inbound.receive([arrival], &self.table.batch());

@@ -144,7 +144,7 @@ impl Driver<'_> {
         };
         if let Err(reason) = result {
             self.count_drop(reason);
-            debug!(device = self.config.name, source = %control.source, %reason, "message dropped");
+            debug!(device = self.config.name, source = %control.path.destination, %reason, "message dropped");
         }
     }
 

@@ -124,6 +124,7 @@ pub fn inbound_datagram(data: &[u8]) {
         segment_size: *segment_size,
         source: peer(),
         socket: 0,
+        local: None,
         is_truncated: false,
     });
     inbound.receive(arrivals, &peers);
@@ -161,6 +162,7 @@ pub fn split_join(data: &[u8]) {
         segment_size: transmit.segment_size.unwrap_or(transmit.contents.len()),
         source: peer(),
         socket: 0,
+        local: None,
         is_truncated: false,
     });
     inbound.receive(arrivals, &peers);

@@ -8,6 +8,7 @@ mod config;
 mod forward;
 mod packet;
 mod tunnel;
+mod wireguard;
 
 /// What is done with the bytes of one try.
 pub type Target = fn(&[u8]);
@@ -15,6 +16,7 @@ pub type Target = fn(&[u8]);
 /// Every target by name.
 pub const TARGETS: &[(&str, Target)] = &[
     ("data_message", tunnel::data_message),
+    ("handshake_message", wireguard::message),
     ("hello", tunnel::hello),
     ("inbound_datagram", forward::inbound_datagram),
     ("outbound_frame", forward::outbound_frame),
@@ -26,6 +28,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("split_join", forward::split_join),
     ("uapi", config::uapi),
     ("wg_quick", config::wg_quick),
+    ("wireguard", wireguard::devices),
 ];
 
 /// Runs the target `name` on `data`.

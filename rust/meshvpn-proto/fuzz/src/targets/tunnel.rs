@@ -139,6 +139,7 @@ pub fn data_message(data: &[u8]) {
             segment_size: datagram.len(),
             source: ([192, 0, 2, 1], 7000).into(),
             socket: 0,
+            local: None,
             is_truncated: false,
         };
         inbound.receive([arrival], &receiver);
