@@ -9,6 +9,7 @@ import pytest
 from meshvpn.bench.contenders import all_contenders, choose
 from meshvpn.bench.contenders.contender import DaemonPair
 from meshvpn.bench.contenders.nebula import Nebula
+from meshvpn.bench.contenders.wireguard import WireGuard
 from meshvpn.bench.processes import Program
 from meshvpn.errors import ConfigError, MissingProgramError
 
@@ -50,6 +51,13 @@ def test_only_takes_names_and_families() -> None:
         "preshared-aws-lc",
         "preshared-ipsec-mb",
     ]
+
+
+def test_our_wireguard_is_told_apart_by_its_aead() -> None:
+    chosen = choose(["wireguard"])
+    assert names(chosen) == ["wireguard-aws-lc", "wireguard-ipsec-mb"]
+    programs = [one.program for one in chosen if isinstance(one, WireGuard)]
+    assert [program.command[-1] for program in programs] == ["wg", "wg"]
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:

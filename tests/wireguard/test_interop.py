@@ -117,9 +117,7 @@ def test_a_new_preshared_key_holds_from_the_next_handshake_on(
         key = str(met.near.key.public_key)
         words = ("peer", key, "preshared-key", "/dev/stdin")
         met.far.wg("set", met.far.device, *words, input_text=psk.to_base64())
-        met.device.set_peer(
-            met.far.key.public_key, preshared_key=psk, allowed_ips=met.far.alone
-        )
+        met.device.set_peer(met.far.key.public_key, preshared_key=psk, allowed_ips=met.far.alone)
         assert ping(met.first, met.second, 4), "the session goes on as it was"
         assert met.device.stats().sessions == 1
 

@@ -71,9 +71,7 @@ def test_from_one_ip_version_to_the_other(two_hosts: TwoHosts, mover: Literal["a
     with ours(near, far, endpoint=far.endpoint(4)) as a, ours(far, near) as b:
         assert ping(near, far, 4)
         device, other, peer = (a, b, far) if mover == "a" else (b, a, near)
-        device.set_peer(
-            peer.key.public_key, endpoint=peer.endpoint(6), allowed_ips=peer.alone
-        )
+        device.set_peer(peer.key.public_key, endpoint=peer.endpoint(6), allowed_ips=peer.alone)
         mine = near if mover == "a" else far
         assert ping(mine, peer, 4)
         assert str(other.peers[0].endpoint) == mine.endpoint(6)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import secrets
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -62,7 +64,8 @@ def test_show_tells_what_set_has_set(near: Side, bare: WireGuard) -> None:
         *("allowed-ips", "10.0.0.0/8,fd00::/8,192.0.2.1"),
         input_text=psk.to_base64(),
     )
-    device, shown = near.dump()
+    device, *peers = near.dump()
+    (shown,) = peers
     assert device == [key.to_base64(), str(key.public_key), "4500", "0x77"]
     assert shown[:3] == [str(peer.public_key), psk.to_base64(), "[fd31::2]:7"]
     assert set(shown[3].split(",")) == {"10.0.0.0/8", "fd00::/8", "192.0.2.1/32"}
@@ -161,15 +164,14 @@ def test_a_hundred_thousand_allowed_ips_load_and_list(
     }
     assert got == wanted
     assert sum(len(peer.allowed_ips) for peer in bare.peers) == 100_000
-    print(f"\n100,000 allowed IPs: setconf {loaded - start:.2f} s, showconf {listed - loaded:.2f} s")  # noqa: T201
+    took = f"setconf {loaded - start:.2f} s, showconf {listed - loaded:.2f} s"
+    logging.getLogger(__name__).info("100,000 allowed IPs: %s", took)
 
 
 @pytest.mark.parametrize("garbage", [b"set=1\nlisten_port=x\n\n", b"\0" * 4096, b"get=2\n\n"])
 def test_a_client_that_talks_nonsense_harms_nobody(
     near: Side, bare: WireGuard, garbage: bytes
 ) -> None:
-    import socket  # noqa: PLC0415 (for the only test that needs it)
-
     before = bare.state()
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(f"/var/run/wireguard/{near.device}.sock")

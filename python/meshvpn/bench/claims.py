@@ -94,7 +94,12 @@ def _got(claim: Claim, report: Report) -> Interval | None:
     return geometric_interval(positive) if positive else None
 
 
-_TUNNELS: Final = ("plain", "preshared-aws-lc", "preshared-ipsec-mb")
+_PRESHARED: Final = ("preshared-aws-lc", "preshared-ipsec-mb")
+_WIREGUARD: Final = ("wireguard-aws-lc", "wireguard-ipsec-mb")
+_TUNNELS: Final = ("plain", *_PRESHARED, *_WIREGUARD)
+
+_AS_FAST: Final = 0.97
+"""A ratio of two that are equally fast, less what noise makes of it."""
 
 CLAIMS: Final = (
     *(
@@ -103,11 +108,19 @@ CLAIMS: Final = (
             *(name, TCP_ONE, ("openvpn", TCP_ONE)),
             at_least=6,
         )
-        for name in _TUNNELS[1:]
+        for name in (*_PRESHARED, *_WIREGUARD)
     ),
     *(
         Claim(f"{name}: one TCP stream", name, TCP_ONE_CPU, at_most=bound)
-        for name, bound in zip(_TUNNELS, (0.8, 2.2, 1.8), strict=True)
+        for name, bound in zip(_TUNNELS, (0.8, 2.2, 1.8, 2.3, 1.9), strict=True)
+    ),
+    *(
+        Claim(
+            f"{name}: one TCP stream against {preshared}'s",
+            *(name, TCP_ONE, (preshared, TCP_ONE)),
+            at_least=_AS_FAST,
+        )
+        for name, preshared in zip(_WIREGUARD, _PRESHARED, strict=True)
     ),
     *(
         Claim(
@@ -116,6 +129,14 @@ CLAIMS: Final = (
             at_least=0.9,
         )
         for name in _TUNNELS
+    ),
+    *(
+        Claim(
+            f"{name}: UDP flood against wireguard-go's",
+            *(name, UDP_FLOOD, ("wireguard-go", UDP_FLOOD)),
+            at_least=3,
+        )
+        for name in _WIREGUARD
     ),
     *(
         Claim(

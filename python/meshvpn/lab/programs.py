@@ -38,6 +38,7 @@ _PACKAGES = {
     "turnutils_natdiscovery": "coturn",
     "upnpc": "miniupnpc",
     "wg": "wireguard-tools",
+    "wg-quick": "wireguard-tools",
 }
 
 # Building takes milliseconds; a program that waits for input must not hang a test run.

@@ -131,17 +131,16 @@ def _endpoint_lines(endpoint: Endpoint | None) -> Iterator[str]:
         return
     host, port = _split(endpoint)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][4]
+        place = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][4]
     except (OSError, UnicodeError) as error:
         raise NetworkError(
             f"endpoint: the address of {host!r} cannot be found: {error}",
             hint="check the name, and the name servers of this host; an address needs neither",
         ) from error
-    address = str(found[0]).partition("%")[0]
+    address, zone = str(place[0]).partition("%")[0], str(place[3]) if len(place) == 4 else "0"
     if ":" in address:
-        zone = f"%{found[3]}" if len(found) == 4 and found[3] else ""
-        address = f"[{address}{zone}]"
-    yield f"endpoint={address}:{found[1]}"
+        address = f"[{address}]" if zone == "0" else f"[{address}%{zone}]"
+    yield f"endpoint={address}:{port}"
 
 
 def _keepalive_line(interval: timedelta | None) -> str:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Final
 from meshvpn.bench.contenders.contender import Contender, DaemonPair, Link
 from meshvpn.bench.contenders.nebula import BIG_BUFFER, Nebula
 from meshvpn.bench.contenders.openvpn import OpenVpn
-from meshvpn.bench.contenders.ours import BareWire, PlainTunnel, PresharedTunnel, own_program
+from meshvpn.bench.contenders.ours import (
+    BareWire,
+    OwnWireGuard,
+    PlainTunnel,
+    PresharedTunnel,
+    own_program,
+)
 from meshvpn.bench.contenders.wireguard import WireGuard
 from meshvpn.bench.processes import Program
 from meshvpn.errors import ConfigError
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OURS", "Contender", "Link", "all_contenders", "choose"]
 
-OURS: Final = frozenset({"plain", "preshared"})
+OURS: Final = frozenset({"plain", "preshared", "wireguard"})
 """Families that are this project's own."""
 
 
@@ -33,6 +39,8 @@ def all_contenders() -> tuple[Contender, ...]:
         PlainTunnel(program=own),
         PresharedTunnel(name="preshared-aws-lc", backend="aws-lc", program=own),
         PresharedTunnel(name="preshared-ipsec-mb", backend="ipsec-mb", program=own),
+        OwnWireGuard(name="wireguard-aws-lc", backend="aws-lc", program=own_program("wg")),
+        OwnWireGuard(name="wireguard-ipsec-mb", backend="ipsec-mb", program=own_program("wg")),
         OpenVpn(),
         WireGuard(
             name="wireguard-go",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from meshvpn.bench.aead import backends
 from meshvpn.bench.contenders.contender import Contender, DaemonPair, Link, Side
+from meshvpn.bench.contenders.wireguard import WireGuard
 from meshvpn.bench.processes import Daemon, Program
 from meshvpn.bench.topology import PREFIX_LENGTH, WIRE_MTU, Wire
 from meshvpn.errors import LabError, MissingProgramError
@@ -23,18 +24,21 @@ from meshvpn.errors import LabError, MissingProgramError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["BareWire", "PlainTunnel", "PresharedTunnel", "own_program"]
+__all__ = ["BareWire", "OwnWireGuard", "PlainTunnel", "PresharedTunnel", "own_program"]
 
 _PORT: Final = 7000
 _KEY_BYTES: Final = 32
 """Length of a pre-shared key, which the file holds in base64 (``meshvpn genpsk``)."""
 
 
-def own_program() -> Program:
-    """This installation's own command: the script beside the interpreter, else the module."""
+def own_program(*words: str) -> Program:
+    """This installation's own command: the script beside the interpreter, else the module.
+
+    ``words`` are those of a command under it.
+    """
     script = Path(sys.executable).with_name("meshvpn")
     command = (str(script),) if script.exists() else (sys.executable, "-m", "meshvpn")
-    return Program(command, "meshvpn")
+    return Program((*command, *words), "meshvpn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +81,7 @@ class PresharedTunnel(PlainTunnel):
     def check_available(self) -> None:
         """The command is there, and the backend works on this machine."""
         super().check_available()
-        for backend in backends():
-            if backend.name == self.backend and not backend.available:
-                raise MissingProgramError(
-                    f"AEAD backend {self.backend!r} cannot be used here: {backend.why}",
-                    hint="apt-get install libipsec-mb1" if "ipsec" in self.backend else None,
-                )
+        _check_backend(self.backend)
 
     def prepare(self, sides: tuple[Side, Side]) -> None:
         """Write one key for both."""
@@ -98,6 +97,32 @@ class PresharedTunnel(PlainTunnel):
         """The log names the backend in use."""
         if self.backend not in daemon.log_text():
             raise LabError(f"the tunnel's log does not name {self.backend}:\n{daemon.tail()}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnWireGuard(WireGuard):
+    """``meshvpn wg`` with one named AEAD backend, set up by ``wg`` as the rivals are."""
+
+    family: str = "wireguard"
+    backend: str
+
+    def check_available(self) -> None:
+        """The command is there, and the backend works on this machine."""
+        super().check_available()
+        _check_backend(self.backend)
+
+    def command(self, side: Side) -> tuple[str, ...]:
+        """The device in the foreground; it starts with this backend or not at all."""
+        return (*super().command(side), "--aead", self.backend)
+
+
+def _check_backend(name: str) -> None:
+    for backend in backends():
+        if backend.name == name and not backend.available:
+            raise MissingProgramError(
+                f"AEAD backend {name!r} cannot be used here: {backend.why}",
+                hint="apt-get install libipsec-mb1" if "ipsec" in name else None,
+            )
 
 
 def _key_file(side: Side) -> Path:

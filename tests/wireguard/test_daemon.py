@@ -1,0 +1,173 @@
+"""``meshvpn wg`` takes the place of ``wireguard-go``: how it starts, stays and ends."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.command import Running
+from tests.tunnel.pair import ping
+from tests.wireguard.daemon import (
+    COMMAND,
+    environment,
+    has_device,
+    processes,
+    wait_until_gone,
+)
+from tests.wireguard.ends import SOCKETS, ours, running, settings, sides, wait_for_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshvpn.lab import Host, Lab
+    from meshvpn.pytest_plugin import TwoHosts
+
+pytestmark = [pytest.mark.root, pytest.mark.needs("ping", "wg")]
+
+
+@pytest.fixture
+def device() -> Iterator[str]:
+    name = f"wt{secrets.token_hex(3)}"
+    yield name
+    for process in processes(name):
+        os.kill(process, signal.SIGKILL)
+    (SOCKETS / f"{name}.sock").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def host(lab: Lab) -> Host:
+    return lab.host("a")
+
+
+def start(host: Host, *arguments: str, **variables: str) -> tuple[int, str]:
+    done = host.run([*COMMAND, *arguments], check=False, env=environment(**variables))
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def test_it_is_ready_when_it_returns(host: Host, device: str) -> None:
+    assert start(host, device) == (0, "")
+    assert has_device(host, device)
+    assert "DOWN" in host.ip(f"-brief link show {device}")
+    assert host.ip(f"-brief address show {device}").split()[2:] == []
+    assert host.run(["wg", "show", device, "dump"]).stdout.split("\t")[:2] == ["(none)"] * 2
+    assert len(processes(device)) == 1
+
+
+def test_in_the_background_it_holds_on_to_nothing(host: Host, device: str) -> None:
+    shell = host.run(["sh", "-c", 'exec 9</etc/passwd; "$@"', "sh", *COMMAND, device])
+    assert shell.returncode == 0
+    (daemon,) = processes(device)
+    place = Path(f"/proc/{daemon}")
+    held = {int(file.name): str(file.readlink()) for file in (place / "fd").iterdir()}
+    assert [held[number] for number in (0, 1, 2)] == ["/dev/null"] * 3
+    assert "/etc/passwd" not in held.values()
+    assert str((place / "cwd").readlink()) == "/"
+    assert os.getsid(daemon) == daemon
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it(host: Host, device: str, number: signal.Signals) -> None:
+    assert start(host, device) == (0, "")
+    os.kill(processes(device)[0], number)
+    wait_until_gone(device)
+    assert not has_device(host, device)
+    assert not (SOCKETS / f"{device}.sock").exists()
+
+
+def test_it_ends_with_its_socket(host: Host, device: str) -> None:
+    assert start(host, device) == (0, "")
+    (SOCKETS / f"{device}.sock").unlink()
+    wait_until_gone(device)
+    assert not has_device(host, device)
+
+
+def test_it_ends_with_its_network_device(host: Host, device: str) -> None:
+    assert start(host, device) == (0, "")
+    host.ip(f"link delete {device}")
+    wait_until_gone(device)
+    assert not (SOCKETS / f"{device}.sock").exists()
+
+
+def test_a_second_one_is_refused_and_harms_nobody(host: Host, device: str) -> None:
+    assert start(host, device) == (0, "")
+    status, complaint = start(host, device)
+    assert status == 1
+    assert f'"{device}"' in complaint
+    assert "choose another name" in complaint
+    assert len(processes(device)) == 1
+    assert host.run(["wg", "show", device]).stdout
+
+
+def test_what_a_killed_one_left_is_no_hindrance(host: Host, device: str) -> None:
+    assert start(host, device) == (0, "")
+    os.kill(processes(device)[0], signal.SIGKILL)
+    wait_until_gone(device)
+    assert (SOCKETS / f"{device}.sock").exists()
+    assert start(host, device) == (0, "")
+
+
+def test_in_the_foreground_it_stays_and_logs(host: Host, device: str) -> None:
+    command = Running(host, "wg", "--foreground", device)
+    wait_for_file(SOCKETS / f"{device}.sock")
+    assert command.process.poll() is None
+    assert command.end(signal.SIGTERM) == 0
+    assert command.remarks == []
+
+
+def test_log_level_makes_it_talk(host: Host, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "verbose")
+    command = Running(host, "wg", "-f", device)
+    command.wait_for_remark("device started")
+    assert command.end(signal.SIGINT) == 0
+
+
+def test_an_unknown_log_level_is_named(host: Host, device: str) -> None:
+    status, complaint = start(host, device, LOG_LEVEL="loud")
+    assert status == 2
+    assert "LOG_LEVEL: 'loud' is none of silent, error, verbose" in complaint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "the name of the device to create is missing"),
+        (["wg0", "wg1"], "'wg1' makes no sense here"),
+        (["--colour", "wg0"], "'--colour' makes no sense here"),
+    ],
+)
+def test_a_command_line_without_sense_is_status_2(
+    host: Host, arguments: list[str], complaint: str
+) -> None:
+    status, said = start(host, *arguments)
+    assert status == 2
+    assert complaint in said
+    assert "hint: see meshvpn wg --help" in said
+
+
+def test_a_name_that_no_device_can_have(host: Host) -> None:
+    status, complaint = start(host, "a-very-long-device-name")
+    assert status == 1
+    assert "'a-very-long-device-name'" in complaint or '"a-very-long-device-name"' in complaint
+
+
+def test_a_device_moved_elsewhere_keeps_its_udp_socket(lab: Lab, two_hosts: TwoHosts) -> None:
+    """Host ``cell`` has no network but the device; the datagrams are still those of host ``a``."""
+    near, far = sides(two_hosts.a, two_hosts.b)
+    cell = lab.host("cell")
+    with ours(far, near), running(near, *COMMAND, "-f"):
+        near.host.ip(f"link set {near.device} netns {cell.netns}")
+        config = settings(near, far, endpoint=far.endpoint())
+        near.wg("setconf", near.device, "/dev/stdin", input_text=config)
+        add = [f"address add {address} dev {near.device}" for address in near.addresses]
+        cell.ip(*add, f"link set {near.device} up")
+        inside = type(near)(cell, near.ipv4, near.ipv6, near.number, near.key, near.device)
+        for version in (4, 6):
+            assert ping(inside, far, version)
+            assert ping(far, inside, version)
+        assert "eth0" not in cell.ip("-brief link")
