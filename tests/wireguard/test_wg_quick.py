@@ -36,6 +36,19 @@ def write_file(folder: Path, near: Side, far: Side, allowed_ips: list[str], more
     return file
 
 
+def addresses_of(side: Side) -> set[str]:
+    """The device's addresses, without those that the kernel gives every device."""
+    shown = side.host.run(["ip", "-brief", "address", "show", side.device]).stdout.split()[2:]
+    return {address for address in shown if not address.startswith("fe80")}
+
+
+def routes_of(side: Side) -> set[str]:
+    """The networks that lead into the device."""
+    shown = (side.host.run(["ip", version, "route"]).stdout for version in ("-4", "-6"))
+    lines = [line for text in shown for line in text.splitlines() if side.device in line]
+    return {line.split()[0] for line in lines}
+
+
 @pytest.mark.parametrize("everything", [False, True], ids=["some_routes", "default_routes"])
 def test_up_and_down(two_hosts: TwoHosts, tmp_path: Path, everything: bool) -> None:
     near, far = sides(two_hosts.a, two_hosts.b)
@@ -73,19 +86,16 @@ def test_python_takes_the_same_file_to_the_same_effect_without_its_hooks(
     plain.write_text(file.read_text().replace(hooks, ""))
     with ours(far, near):
         near.host.run(["wg-quick", "up", str(plain)], env=implementation)
-        routes = near.host.ip("route show")
-        addresses = near.host.ip(f"-brief address show {near.device}").split()[2:]
+        routes = routes_of(near)
+        addresses = addresses_of(near)
         near.host.run(["wg-quick", "down", str(plain)], env=implementation)
         wait_until_gone(near.device)
         with Tunnel.wireguard(file, netns=near.host.netns) as device:
             assert device.name == near.device
             for version in VERSIONS:
                 assert ping(near, far, version)
-            mine = near.host.ip("route show")
-            assert {line.split(" proto")[0].split(" scope")[0] for line in mine.splitlines()} == {
-                line.split(" proto")[0].split(" scope")[0] for line in routes.splitlines()
-            }
-            assert {a for a in addresses if not a.startswith("fe80")} == set(near.addresses)
+            assert routes_of(near) == routes
+            assert addresses_of(near) == addresses == set(near.addresses)
     assert not (tmp_path / "ran").exists()
     assert f"commands of the file are not run: PreUp = touch {tmp_path}/ran" in caplog.text
     assert "DNS = 192.0.2.53" in caplog.text
