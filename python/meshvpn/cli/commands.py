@@ -25,6 +25,7 @@ class _Entry(NamedTuple):
     line: str
 
 
+# The command line of `wg` is read without typer, in `meshvpn.cli`; here it is for the help alone.
 _ENTRIES: Final = (
     _Entry(
         "demo", "demo", "See it work", "An encrypted tunnel and real programs through it, live."
