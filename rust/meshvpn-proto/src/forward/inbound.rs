@@ -36,7 +36,7 @@ pub struct Inbound {
     opened_len: usize,
     joiner: Joiner,
     sessions: Vec<KnownSession>,
-    received: Vec<Received>,
+    received: Received,
     control: Vec<Control>,
     confirmed: Vec<Confirmed>,
     tally: Tally,

@@ -14,14 +14,12 @@
 //! [whose](Outbound::take_waiting) that is, and when the driver says that sessions have come or will not come,
 //! [pushes](Outbound::push_parked) them.
 
-use core::net::IpAddr;
 use core::sync::atomic::Ordering;
-use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
 use super::parked::Parked;
-use super::peers::{Path, Peers};
+use super::peers::Peers;
 use super::replies::{IPV6_MIN_MTU, Replies};
 use super::send::{MAX_SEND_BYTES, Staged, Target, Transmit, run_len};
 use super::split::{MAX_HEADERS, MAX_SEGMENTS, SinglePacket, SuperPacket};

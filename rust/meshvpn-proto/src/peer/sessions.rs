@@ -217,7 +217,7 @@ mod tests {
             "it asked again"
         );
         assert!(sessions.confirm(3, true).is_none());
-        assert_eq!(sessions.confirm(4, true).unwrap()[..], []);
+        assert!(sessions.confirm(4, true).unwrap().is_empty());
         assert_eq!(places(&sessions), [2, 4, 0]);
         assert!(sessions.confirm(4, true).is_none());
     }

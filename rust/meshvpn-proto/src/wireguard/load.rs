@@ -49,7 +49,6 @@ pub struct Limits {
 
 impl Default for Limits {
     /// Together less than a tenth of a core, whatever arrives.
-
     fn default() -> Self {
         Self {
             handshakes: Rate {
