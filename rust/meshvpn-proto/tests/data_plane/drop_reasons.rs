@@ -133,7 +133,7 @@ fn packets_that_no_peer_can_get() {
     pipe.near.peer().path.store(None);
     assert_eq!(
         reason_out(&mut pipe, &frame),
-        Some(DropReason::NoSession),
+        Some(DropReason::NoEndpoint),
         "no endpoint yet"
     );
 
