@@ -125,3 +125,103 @@ impl Queue {
         self.frames.iter().map(|frame| frame.len()).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forward::{Claim, DropReason, IpView, Slot};
+    use crate::session::transport::Session;
+    use core::net::SocketAddr;
+    use std::sync::Arc;
+
+    struct Several([Slot; 3]);
+
+    impl Several {
+        fn new() -> Self {
+            Self(Default::default())
+        }
+
+        fn connect(&self, slot: usize) {
+            self.0[slot].session.store(Some(Arc::new(Session::Plain)));
+        }
+    }
+
+    impl Peers for Several {
+        fn route(&self, _view: &IpView, _packet: &[u8]) -> Result<usize, DropReason> {
+            Err(DropReason::NoRoute)
+        }
+
+        fn slot(&self, slot: usize) -> &Slot {
+            &self.0[slot]
+        }
+
+        fn claim(&self, _datagram: &[u8], _source: SocketAddr) -> Result<Claim, DropReason> {
+            Err(DropReason::UnknownType)
+        }
+
+        fn admit(&self, _slot: usize, _view: &IpView, _packet: &[u8]) -> Result<(), DropReason> {
+            Ok(())
+        }
+    }
+
+    fn released(parked: &mut Parked) -> Vec<u8> {
+        core::iter::from_fn(|| parked.next())
+            .map(|frame| frame[0])
+            .collect()
+    }
+
+    #[test]
+    fn frames_wait_for_their_own_session() {
+        let (mut parked, peers) = (Parked::default(), Several::new());
+        for (slot, frame) in [(0, 1), (1, 2), (0, 3)] {
+            let outcome = parked.park(slot, 0, &[frame]);
+            assert_eq!((outcome.is_first, outcome.dropped), (frame < 3, 0));
+        }
+        assert_eq!(parked.release(&peers), 0);
+        assert!(!parked.has_released());
+        peers.connect(0);
+        assert_eq!(parked.release(&peers), 0);
+        assert_eq!(released(&mut parked), [1, 3]);
+        peers.connect(1);
+        parked.release(&peers);
+        assert_eq!(released(&mut parked), [2]);
+        assert_eq!(parked.bytes, 0);
+    }
+
+    #[test]
+    fn what_was_given_up_does_not_come_back() {
+        let (mut parked, peers) = (Parked::default(), Several::new());
+        parked.park(0, 0, &[1]);
+        parked.park(1, 0, &[2]);
+        peers.0[0].discard_parked();
+        peers.0[1].discard_parked();
+        let outcome = parked.park(0, 1, &[3]);
+        assert_eq!((outcome.is_first, outcome.dropped), (true, 1));
+        peers.connect(0);
+        peers.connect(1);
+        assert_eq!(parked.release(&peers), 1);
+        assert_eq!(released(&mut parked), [3]);
+        assert_eq!(parked.bytes, 0);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let (mut parked, peers) = (Parked::default(), Several::new());
+        let long = vec![0; 1 << 16];
+        let dropped: u64 = (0..200).map(|_| parked.park(0, 0, &long).dropped).sum();
+        assert_eq!(dropped, 200 - MAX_PARKED as u64);
+        let dropped: u64 = (0..200).map(|_| parked.park(1, 0, &long).dropped).sum();
+        assert_eq!(dropped, 200 - MAX_PARKED as u64);
+        assert_eq!(parked.bytes, MAX_BYTES);
+        let outcome = parked.park(2, 0, &[7]);
+        assert!(
+            outcome.is_first && outcome.dropped == 1,
+            "no room, but called"
+        );
+        assert_eq!(parked.by_slot.len(), 2);
+        peers.connect(0);
+        parked.release(&peers);
+        assert_eq!(released(&mut parked).len(), MAX_PARKED);
+        assert_eq!(parked.park(2, 0, &[7]).dropped, 0);
+    }
+}

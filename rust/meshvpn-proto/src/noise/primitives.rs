@@ -36,7 +36,7 @@ pub(super) fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> Secret {
     let mut pad = Zeroizing::new([0x36; BLOCK_LEN]);
     pad.iter_mut().zip(key).for_each(|(pad, key)| *pad ^= key);
     let mut inner = Blake2s256::new();
-    inner.update(*pad);
+    inner.update(pad.as_slice());
     parts.iter().for_each(|part| inner.update(part));
     let mut inner: [u8; 32] = inner.finalize().into();
     pad.iter_mut().for_each(|pad| *pad ^= 0x36 ^ 0x5c);

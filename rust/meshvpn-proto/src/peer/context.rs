@@ -64,6 +64,16 @@ impl Context<'_> {
         }
     }
 
+    /// Nothing comes back: the local address that was right before may not be any more.
+    pub(super) fn forget_source(&self) {
+        if let Some(path) = self.path().filter(|path| path.source.is_some()) {
+            let source = None;
+            self.state()
+                .path
+                .store(Some(Arc::new(Path { source, ..path })));
+        }
+    }
+
     /// A new ephemeral key, which is told to whoever asked for such things.
     pub(super) fn ephemeral(&mut self, peer: &PublicKey) -> PrivateKey {
         let key = PrivateKey::new(*self.entropy.draw());

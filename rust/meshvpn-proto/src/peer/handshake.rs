@@ -44,6 +44,7 @@ impl Peer {
     pub(super) fn retry(&mut self, context: &mut Context<'_>) {
         let now = context.now.instant;
         if self.attempts_end.is_some_and(|end| now < end) {
+            context.forget_source();
             return self.initiate(context);
         }
         self.drop_pending(context);

@@ -107,7 +107,10 @@ impl Peer {
                             .set(Timer::SendKeepalive, now + KEEPALIVE_TIMEOUT);
                     }
                 }
-                Timer::NewHandshake => self.want_handshake(context),
+                Timer::NewHandshake => {
+                    context.forget_source();
+                    self.want_handshake(context);
+                }
                 Timer::PersistentKeepalive => {
                     self.send_keepalive(context);
                     if let Some(interval) = self.persistent_keepalive {
@@ -187,7 +190,9 @@ impl Peer {
         context: &mut Context<'_>,
         interval: Option<Duration>,
     ) {
+        let interval = interval.filter(|interval| !interval.is_zero());
         let before = core::mem::replace(&mut self.persistent_keepalive, interval);
+
         self.timers.clear(Timer::PersistentKeepalive);
         self.note_traversal(context.now.instant);
         if before.is_none() {
@@ -238,7 +243,11 @@ impl Peer {
             out,
         }]);
         context.send(&datagram);
-        self.note_sent(context.now.instant);
+        let now = context.now.instant;
+        self.note_sent(now);
+        if self.is_worn(now) {
+            self.want_handshake(context);
+        }
     }
 
     /// Something authentic was sent that is not data.
@@ -275,6 +284,14 @@ impl Peer {
         }
     }
 
+    /// Whether whoever sends with the session has to see to the next one.
+    fn is_worn(&self, now: Instant) -> bool {
+        self.sessions.current().is_some_and(|current| {
+            let is_old = current.role == Role::Initiator && current.age(now) >= REKEY_AFTER_TIME;
+            is_old || current.session.sent() > REKEY_AFTER_MESSAGES
+        })
+    }
+
     fn can_send(&self) -> bool {
         self.sessions
             .current()
@@ -286,15 +303,15 @@ impl Peer {
         let Some(current) = self.sessions.current() else {
             return false;
         };
-        let age = current.age(now);
-        let is_ours = current.role == Role::Initiator;
-        let is_worn = current.session.sent() > REKEY_AFTER_MESSAGES;
-        if activity.sent_data() && (is_worn || is_ours && age >= REKEY_AFTER_TIME) {
+        if activity.sent_data() && self.is_worn(now) {
             return true;
         }
+
         // Just in time: an exchange of keepalives and one more attempt still fit in.
         let late = REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT;
-        let is_late = activity.received() && is_ours && age >= late;
+        let is_ours = current.role == Role::Initiator;
+        let is_late = activity.received() && is_ours && current.age(now) >= late;
+
         is_late && !core::mem::replace(&mut self.has_asked_late, true)
     }
 }

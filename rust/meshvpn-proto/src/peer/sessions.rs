@@ -83,15 +83,14 @@ impl Sessions {
         let mut gone = Gone::new();
         let former = self.current.replace(new);
         let new = self.current.as_ref();
-        // A next session that did not begin together with this one will not be needed as such any more. If
-        // it is newer than the former, the peer may be sending with it, its first message being on the way.
+        // An offer that began together with this session may still be taken up. An older one has not been,
+        // though whoever takes one up says so at once; it must not take the place of what was used.
         let next = self
             .next
             .take_if(|next| new.is_some_and(|new| !next.crossed(new)));
-        let (kept, dropped) = match (former, next) {
-            (Some(former), Some(next)) if next.born > former.born => (Some(next), Some(former)),
-            (None, next) => (next, None),
-            (former, next) => (former, next),
+        let (kept, dropped) = match former {
+            Some(former) => (Some(former), next),
+            None => (next, None),
         };
         drop_into(&mut gone, dropped);
         if let Some(kept) = kept {
@@ -225,15 +224,16 @@ mod tests {
     #[test]
     fn an_offer_that_was_not_taken_up_gives_way() {
         let clock = Clock(Instant::now());
-        for (offered, kept) in [(50, 2), (150, 3)] {
-            let mut sessions = Sessions::default();
-            sessions.begin(clock.ours(1, 0));
-            sessions.begin(clock.ours(2, 100));
-            sessions.next = Some(clock.theirs(3, offered));
-            let gone = sessions.begin(clock.ours(4, 220));
-            assert_eq!(gone[..], [5 - kept, 1]);
-            assert_eq!(places(&sessions), [kept, 4, 0]);
-        }
+        let mut sessions = Sessions::default();
+        sessions.begin(clock.ours(1, 0));
+        sessions.offer(clock.theirs(2, 50));
+        assert_eq!(sessions.begin(clock.ours(3, 120))[..], [2]);
+        assert_eq!(places(&sessions), [1, 3, 0]);
+
+        let mut sessions = Sessions::default();
+        sessions.offer(clock.theirs(2, 50));
+        assert!(sessions.begin(clock.ours(3, 120)).is_empty());
+        assert_eq!(places(&sessions), [2, 3, 0], "nothing better was there");
     }
 
     #[test]

@@ -19,8 +19,12 @@ const QUARANTINE: Duration = Duration::from_secs(60);
 
 impl WireGuard {
     /// Sets who we are; without a key, the device is deaf and dumb. All sessions end, since they were agreed
-    /// on by somebody else. A peer with the same key is removed: nobody is their own peer.
+    /// on by somebody else. Setting the same key again does nothing. A peer with the same key is removed: nobody is their own peer.
     pub fn set_private_key(&mut self, now: Now, key: Option<PrivateKey>) {
+        if self.private_key() == key.as_ref() {
+            return;
+        }
+
         for slot in 0..self.peers.len() {
             self.with_peer(now, slot, Peer::begin_anew);
         }
@@ -143,7 +147,8 @@ impl WireGuard {
         }
     }
 
-    /// Sets how often the peer hears from us even when there is nothing to say; the first time is now.
+    /// Sets how often the peer hears from us even when there is nothing to say; the first time is now. Never,
+    /// for none or zero.
     pub fn set_persistent_keepalive(&mut self, now: Now, slot: usize, interval: Option<Duration>) {
         let set = |peer: &mut Peer, context: &mut Context<'_>| {
             peer.set_persistent_keepalive(context, interval);
@@ -151,7 +156,7 @@ impl WireGuard {
         if self.with_peer(now, slot, set).is_none()
             && let Some(Some(entry)) = self.peers.get_mut(slot)
         {
-            entry.peer.persistent_keepalive = interval;
+            entry.peer.persistent_keepalive = interval.filter(|interval| !interval.is_zero());
         }
     }
 

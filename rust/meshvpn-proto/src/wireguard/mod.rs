@@ -181,6 +181,10 @@ impl WireGuard {
         while let Some((at, slot)) = self.deadlines.first().copied()
             && at <= now.instant
         {
+            self.deadlines.pop_first();
+            if let Some(Some(entry)) = self.peers.get_mut(slot) {
+                entry.deadline = None;
+            }
             self.with_peer(now, slot, Peer::handle_timeout);
         }
     }

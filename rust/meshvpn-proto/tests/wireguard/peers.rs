@@ -108,6 +108,10 @@ fn another_private_key_ends_all_sessions() {
     net.run(100);
     let now = net.clock(0);
     let device = &mut net.nodes[0].device;
+    let same = device.private_key().cloned();
+    device.set_private_key(now, same);
+    assert!(net.is_in_agreement(0, 1));
+    let device = &mut net.nodes[0].device;
     device.set_private_key(now, Some(PrivateKey::new([99; 32])));
     assert_eq!(net.nodes[0].table.indices_in_use(), 0);
     net.send(0, 1);

@@ -191,19 +191,35 @@ fn the_responder_leaves_it_to_the_initiator() {
     net.send(0, 1);
     net.run(100);
     net.flow(1, 0, 300);
-    net.run(175_000);
-    // The initiator, which sends keepalives alone, renews when the session is nearly over.
+    net.run(475_000);
+    // The initiator sends keepalives alone, one in ten seconds.
     let sent = times(&net, 0, INITIATION);
-    assert_eq!(sent.len(), 2, "{sent:?}");
-    assert!((165.0..165.5).contains(&sent[1]), "{sent:?}");
+    assert_eq!(sent.len(), 4, "{sent:?}");
+    let gaps = sent.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(
+        gaps.into_iter().all(|gap| (120.0..130.5).contains(&gap)),
+        "{sent:?}"
+    );
     assert_eq!(times(&net, 1, INITIATION).len(), 0);
-    net.run(300_000);
     let last = net.nodes[0].arrived.iter().map(|(_, number)| *number).max();
     assert_eq!(
         net.nodes[0].arrived.len() as u64,
         last.unwrap() - 1,
         "all but the first, which was ours"
     );
+}
+
+#[test]
+fn who_receives_in_the_last_seconds_of_a_session_renews_it_at_once() {
+    for (at, expected) in [(160_000, 1), (166_000, 2)] {
+        let mut net = Net::pair(FAIR, 1);
+        net.send(0, 1);
+        net.run(at);
+        net.send(1, 0);
+        net.run(1000);
+        assert_eq!(times(&net, 0, INITIATION).len(), expected);
+        assert_eq!(times(&net, 1, INITIATION).len(), 0);
+    }
 }
 
 #[test]
@@ -277,9 +293,12 @@ fn a_persistent_keepalive_is_sent_at_its_interval() {
             ..peer
         },
     );
-    net.run(600_000);
+    for _ in 0..600 {
+        net.run(1000);
+        assert!(net.is_in_agreement(0, 1), "a session all the time");
+    }
     let sent = keepalives(&net, 0);
-    assert!((24..=26).contains(&sent.len()), "{sent:?}");
+    assert!((24..=30).contains(&sent.len()), "{sent:?}");
     assert!(
         sent.windows(2).all(|pair| pair[1] - pair[0] <= 25.1),
         "{sent:?}"
