@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from meshvpn.lab import Host
     from meshvpn.pytest_plugin import TwoHosts
+    from tests.tunnel.pair import Version
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ping", "wg", "wireguard-go")]
 
@@ -79,3 +80,22 @@ def test_from_one_ip_version_to_the_other(two_hosts: TwoHosts, mover: Literal["a
         assert ping(mine, peer, 4)
         assert str(other.peers[0].endpoint) == mine.endpoint(6)
         assert a.stats().sessions == b.stats().sessions == 1
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_answer_comes_from_the_address_that_was_asked(
+    two_hosts: TwoHosts, version: Version
+) -> None:
+    """A host has several addresses; a peer that asked one of them is not answered from another."""
+    near, far = sides(two_hosts.a, two_hosts.b)
+    second, bits = ("172.31.0.22", 24) if version == 4 else ("fd31::22", 64)
+    far.host.ip(f"address add {second}/{bits} dev eth0" + " nodad" * (version == 6))
+    asked = f"{second}:{PORT}" if version == 4 else f"[{second}]:{PORT}"
+    with ours(near, far, endpoint=asked) as device, ours(far, near):
+        assert ping(near, far, 4)
+        transfer(far, near, 4)
+        assert str(device.peers[0].endpoint) == asked
+        far.host.ip(f"address del {second}/{bits} dev eth0")
+        assert ping(far, near, 4), "from an address that is left"
+        assert ping(near, far, 4)
+        assert str(device.peers[0].endpoint) == far.endpoint(version)
