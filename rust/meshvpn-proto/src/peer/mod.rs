@@ -190,7 +190,7 @@ impl Peer {
         context: &mut Context<'_>,
         interval: Option<Duration>,
     ) {
-        let interval = interval.filter(|interval| !interval.is_zero());
+        let interval = interval.and_then(keepalive_interval);
         let before = core::mem::replace(&mut self.persistent_keepalive, interval);
 
         self.timers.clear(Timer::PersistentKeepalive);
@@ -314,6 +314,12 @@ impl Peer {
 
         is_late && !core::mem::replace(&mut self.has_asked_late, true)
     }
+}
+
+/// What an interval between keepalives means: none when it is zero, and never more than the 65,535 s that
+/// people can ask for.
+pub(crate) fn keepalive_interval(asked: Duration) -> Option<Duration> {
+    (!asked.is_zero()).then_some(asked.min(Duration::from_secs(u16::MAX.into())))
 }
 
 fn jitter(context: &mut Context<'_>) -> Duration {

@@ -9,7 +9,7 @@ use crate::forward::Path;
 use crate::keys::{PresharedKey, PrivateKey, PublicKey};
 use crate::noise::cookie::Checker;
 use crate::noise::identity::Identity;
-use crate::peer::{Context, Peer};
+use crate::peer::{Context, Peer, keepalive_interval};
 use crate::route::AllowedIps;
 use crate::time::Now;
 
@@ -156,7 +156,7 @@ impl WireGuard {
         if self.with_peer(now, slot, set).is_none()
             && let Some(Some(entry)) = self.peers.get_mut(slot)
         {
-            entry.peer.persistent_keepalive = interval.filter(|interval| !interval.is_zero());
+            entry.peer.persistent_keepalive = interval.and_then(keepalive_interval);
         }
     }
 

@@ -40,7 +40,7 @@ impl Rate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Handshake messages with a right mac1 that are served without asking for cookies. One costs some
-    /// 50 µs when it turns out to be nothing, and 200 µs when it is a handshake.
+    /// 65 µs when it turns out to be nothing, and 200 µs when it is a handshake.
     pub handshakes: Rate,
     /// Cookies given out. One costs some 3 µs, and its datagram as much again. This is generous, because a
     /// flood of more than this takes their cookies from peers, too.
@@ -48,7 +48,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Together less than a tenth of a core, whatever arrives.
+    /// Less than a tenth of a core, whatever strangers send.
     fn default() -> Self {
         Self {
             handshakes: Rate {

@@ -15,5 +15,6 @@ mod node;
 mod peers;
 mod refusals;
 mod roaming;
+mod seeds;
 mod storms;
 mod timers;
