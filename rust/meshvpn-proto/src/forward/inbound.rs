@@ -246,6 +246,11 @@ impl Inbound {
                 }
             }
             if is_confirmed && session.awaits_confirmation() {
+                // At once: the peer may have no other session left, and what this packet sets off must not
+                // leave in one that the peer has forgotten. The driver has the last word.
+                peers
+                    .slot(self.sessions[known].slot)
+                    .send_with(Some(&session));
                 self.note_confirmed(known);
             }
         }

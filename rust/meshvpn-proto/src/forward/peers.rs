@@ -81,6 +81,12 @@ impl Slot {
         self.received_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Sends with `session` from now on; with none when there is none.
+    pub fn send_with(&self, session: Option<&Arc<SealedSession>>) {
+        let session = session.map(|session| Arc::new(Session::Sealed(Arc::clone(session))));
+        self.session.store(session);
+    }
+
     /// Sends to `path` from now on.
     pub fn set_path(&self, path: Path) {
         self.sends_singly.store(false, Ordering::Relaxed);

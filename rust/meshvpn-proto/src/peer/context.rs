@@ -8,7 +8,7 @@ use crate::forward::{Path, Slot};
 use crate::keys::{PrivateKey, PublicKey};
 use crate::noise::entropy::Entropy;
 use crate::noise::identity::Identity;
-use crate::session::transport::{SealedSession, Session};
+use crate::session::transport::SealedSession;
 use crate::time::Now;
 use crate::wireguard::{Event, Transmit, WireGuardPeers};
 
@@ -98,7 +98,6 @@ impl Context<'_> {
 
     /// Packets go out with `session` from now on; they wait when there is none.
     pub(super) fn send_with(&self, session: Option<&Arc<SealedSession>>) {
-        let session = session.map(|session| Arc::new(Session::Sealed(Arc::clone(session))));
-        self.state().session.store(session);
+        self.state().send_with(session);
     }
 }

@@ -176,7 +176,8 @@ impl Peer {
     pub(crate) fn handle_confirmed(&mut self, context: &mut Context<'_>, index: u32) {
         let own = context.identity.public_key();
         let Some(gone) = self.sessions.confirm(index, *own < self.key) else {
-            return;
+            // It has gone meanwhile, and the receiving thread has put it into the slot.
+            return self.settle(context, Gone::new());
         };
         // Whatever we began meanwhile is not needed any more.
         self.drop_pending(context);

@@ -83,6 +83,8 @@ impl WireGuard {
         for counter in counters {
             counter.store(0, Ordering::Relaxed);
         }
+        // A thread may have put it there again after its former owner was removed.
+        state.send_with(None);
         state.datagram_max.store(datagram_max, Ordering::Relaxed);
         state.roams.store(true, Ordering::Relaxed);
         state.parks.store(true, Ordering::Relaxed);
