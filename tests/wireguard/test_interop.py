@@ -127,7 +127,7 @@ def test_a_peer_that_starts_anew_is_heard(two_hosts: TwoHosts) -> None:
     with ours(near, far) as device:
         for session in (1, 2):
             with foreign(far, near, endpoint=near.endpoint()):
-                assert ping(far, near, 4)
+                wait_until(lambda: ping(far, near, 4, seconds=1) is not None)
                 assert device.stats().sessions == session
 
 
