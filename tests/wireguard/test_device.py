@@ -59,8 +59,8 @@ def test_the_state_is_told_in_types(both: tuple[Side, Side]) -> None:
         assert peer.has_session
         assert peer.last_handshake is not None
         assert timedelta() <= peer.last_handshake - start < timedelta(seconds=5)
-        # An initiation, a keepalive that tells of the session, and an echo, padded and in its framing;
-        # a response and the reply.
+        # An initiation, a keepalive that tells of the session, and an echo, padded and in its
+        # framing; a response and the reply.
         assert (peer.sent_bytes, peer.received_bytes) == (148 + 32 + 128, 92 + 128)
         assert device.phase == "up"
         assert device.stats().received_packets == 1

@@ -96,9 +96,10 @@ def test_every_handshake_has_keys_of_its_own(two_hosts: TwoHosts) -> None:
         without_offload(host)
     with Capture(far.host, "eth0") as wire, ours(far, near):
         for _ in range(RESTARTS):
-            with ours(near, far, endpoint=far.endpoint()):
-                assert ping(near, far, 4)
+            with ours(near, far, endpoint=far.endpoint()) as device:
+                ping(near, far, 4, seconds=1)
+                assert device.phase == "up"
         seen = [m for m in map(DataMessage.parse, wire.datagrams(near.host.ipv4)) if m]
     counters = Counter(message.counter for message in seen)
-    assert counters[0] == RESTARTS
+    assert counters[0] == counters[1] == RESTARTS
     assert len({(message.counter, message.sealed) for message in seen}) == len(seen)

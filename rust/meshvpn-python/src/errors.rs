@@ -76,7 +76,7 @@ pub(crate) fn tunnel_error(error: &TunnelError) -> PyErr {
         TunnelError::Uapi { source } => Python::attach(|py| {
             let hint = match source.raw_os_error() {
                 Some(libc::EPERM | libc::EACCES | libc::EROFS) => {
-                    "/var/run/wireguard must be writable: run as root, or do without the socket"
+                    "/var/run/wireguard must be writable: run as root"
                 }
                 _ if source.kind() == io::ErrorKind::AddrInUse => {
                     "another process has a device of that name, in whichever namespace: choose \
