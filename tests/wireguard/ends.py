@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tests.tunnel.pair import Version
 
 PORT = 51820
+TIMESTAMP_SECONDS = 0.05
+"""An initiation must be newer than the last one, by clocks that are coarse so as not to give the
+time away, and not follow it too soon: after so long, the next one is in order."""
 SOCKETS = Path("/var/run/wireguard")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import pytest
 from meshvpn import PresharedKey, PrivateKey
 from tests.tunnel.pair import ping, wait_until
 from tests.tunnel.wire import Capture, DataMessage, without_offload
-from tests.wireguard.ends import foreign, ours, sides
+from tests.wireguard.ends import TIMESTAMP_SECONDS, foreign, ours, sides
 
 if TYPE_CHECKING:
     from meshvpn import WireGuard
@@ -97,8 +98,9 @@ def test_every_handshake_has_keys_of_its_own(two_hosts: TwoHosts) -> None:
     with Capture(far.host, "eth0") as wire, ours(far, near):
         for _ in range(RESTARTS):
             with ours(near, far, endpoint=far.endpoint()) as device:
-                ping(near, far, 4, seconds=1)
+                assert ping(near, far, 4)
                 assert device.phase == "up"
+            time.sleep(TIMESTAMP_SECONDS)
         seen = [m for m in map(DataMessage.parse, wire.datagrams(near.host.ipv4)) if m]
     counters = Counter(message.counter for message in seen)
     assert counters[0] == counters[1] == RESTARTS

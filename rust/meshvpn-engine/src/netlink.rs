@@ -128,6 +128,18 @@ impl Link {
         self.check(result, || format!("set MTU {mtu}"))
     }
 
+    /// Sets the largest number of segments in a super-packet.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub async fn set_segments(&self, segments: u32) -> Result<(), NetlinkError> {
+        let message = LinkUnspec::new_with_index(self.index)
+            .append_extra_attribute(LinkAttribute::GsoMaxSegs(segments))
+            .build();
+        let result = self.handle.link().set(message).execute().await;
+        self.check(result, || format!("set segments {segments}"))
+    }
+
     /// Adds an address. Packets to it are received when this returns.
     ///
     /// # Errors

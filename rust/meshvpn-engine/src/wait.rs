@@ -97,6 +97,19 @@ impl Waiter {
         Ok(())
     }
 
+    /// Waits for `descriptor` no longer.
+    pub fn remove(&self, descriptor: BorrowedFd<'_>) {
+        // SAFETY: removing takes no event. Failure means that it was not waited for.
+        unsafe {
+            libc::epoll_ctl(
+                self.0.as_raw_fd(),
+                libc::EPOLL_CTL_DEL,
+                descriptor.as_raw_fd(),
+                core::ptr::null_mut(),
+            )
+        };
+    }
+
     /// Sleeps until something can be read, or has failed, and calls `ready` with its position; at
     /// most `timeout`, if given.
     ///

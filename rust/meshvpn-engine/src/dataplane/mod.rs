@@ -108,11 +108,8 @@ impl<P: SharedPeers> DataPlane<P> {
             reports,
         });
         // Made here, not by the thread: whoever is told that it started has everything it needs.
-        let frames = Waiter::new(&[
-            shared.queue.as_fd(),
-            shared.waker.as_fd(),
-            shared.resume.as_fd(),
-        ])?;
+        let frames = Waiter::new(&[shared.queue.as_fd(), shared.waker.as_fd()])?;
+        frames.add(shared.resume.as_fd(), tx::RESUME)?;
         let outbound = Outbound::new(sealing);
         let inbound = Inbound::new(opening, BUFFER_LEN, device.joins);
         let mut plane = Self {
@@ -146,9 +143,8 @@ impl<P: SharedPeers> DataPlane<P> {
 
     /// Tells of activity again, once.
     pub fn listen_for_activity(&self) {
-        self.shared
-            .has_told_activity
-            .store(false, Ordering::Release);
+        // A swap and not a store: whatever is read after this, marks above all, is read later.
+        self.shared.has_told_activity.swap(false, Ordering::AcqRel);
     }
 
     /// Starts a thread, whose end, also by a panic, the driver hears of.

@@ -1,6 +1,7 @@
 //! The receiving thread: network → forwarder → TUN.
 
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use meshvpn_proto::forward::split::{MAX_SEGMENTS, SuperPacket};
@@ -8,7 +9,10 @@ use meshvpn_proto::forward::virtio::{self, Header};
 use meshvpn_proto::forward::{Arrival, DropReason, Inbound, IpView, SharedPeers};
 
 use super::{Report, Shared};
-use crate::udp::{BUFFER_LEN, BUFFERS, Receiver};
+use crate::udp::{BUFFER_LEN, BUFFERS, Receiver, UdpSocket};
+
+/// Batches from one socket before it is the next one's turn.
+const TURN: usize = 8;
 
 /// Forwards until the data plane stops or the device is gone.
 pub(super) fn run<P: SharedPeers>(shared: &Shared<P>, inbound: Inbound) -> io::Result<()> {
@@ -28,43 +32,45 @@ struct Thread<'a, P> {
 
 impl<P: SharedPeers> Thread<'_, P> {
     fn run(&mut self) -> io::Result<()> {
-        let mut ready = Vec::new();
         while !self.shared.is_stopping() {
-            ready.clear();
-            self.shared.sockets.wait(|place| ready.push(place))?;
+            self.shared.sockets.wait()?;
             // As in the sending thread: give way before going to sleep.
-            while self.drain_all(&ready)? {
+            while self.drain_all()? {
                 std::thread::yield_now();
             }
         }
         Ok(())
     }
 
-    fn drain_all(&mut self, places: &[usize]) -> io::Result<bool> {
+    /// Takes turns: no socket keeps the others waiting, and sockets that come or go are seen.
+    fn drain_all(&mut self) -> io::Result<bool> {
+        let sockets = Arc::clone(&self.shared.sockets.load());
         let mut had_any = false;
-        for place in places {
-            had_any |= self.drain(*place)?;
+        for (place, socket) in sockets.iter().enumerate() {
+            if let Some(socket) = socket {
+                had_any |= self.drain(place, socket)?;
+            }
         }
         Ok(had_any)
     }
 
-    /// Forwards what waits at one socket, a batch at a time, until there is nothing left; returns
-    /// whether there was anything.
-    fn drain(&mut self, place: usize) -> io::Result<bool> {
-        let sockets = self.shared.sockets.load();
-        let Some(Some(socket)) = sockets.get(place) else {
-            return Ok(false);
-        };
+    /// Forwards what waits at one socket, a batch at a time, until there is nothing left or others should
+    /// have their turn; returns whether there was anything.
+    fn drain(&mut self, place: usize, socket: &UdpSocket) -> io::Result<bool> {
         let mut had_any = false;
-        let mut may_have_more = true;
-        while may_have_more && !self.shared.is_stopping() {
-            may_have_more = match self.receiver.receive(socket, place) {
-                Ok(is_full) => is_full,
-                // Nothing waits; or an ICMP error came back, which is not this thread's business.
-                Err(_) => return Ok(had_any),
+        for _ in 0..TURN {
+            if self.shared.is_stopping() {
+                break;
+            }
+            // None: nothing waits; or an ICMP error came back, which is not this thread's business.
+            let Ok(is_full) = self.receiver.receive(socket, place) else {
+                break;
             };
             had_any = true;
             self.forward()?;
+            if !is_full {
+                break;
+            }
         }
         Ok(had_any)
     }

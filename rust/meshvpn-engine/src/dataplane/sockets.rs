@@ -9,9 +9,6 @@ use arc_swap::{ArcSwap, Guard};
 use crate::udp::UdpSocket;
 use crate::wait::{Waiter, Waker};
 
-/// What the waiter reports when the waker was set: no socket's place.
-const WAKER: usize = usize::MAX;
-
 /// All sockets at one moment, by their places; a [`Path`](meshvpn_proto::forward::Path) names a place.
 pub type Places = Vec<Option<Arc<UdpSocket>>>;
 
@@ -29,9 +26,9 @@ impl Sockets {
     /// When the process is out of descriptors.
     pub fn new(sockets: Vec<UdpSocket>, waker: &Waker) -> io::Result<Self> {
         let waiter = Waiter::new(&[])?;
-        waiter.add(waker.as_fd(), WAKER)?;
-        for (place, socket) in sockets.iter().enumerate() {
-            waiter.add(socket.as_fd(), place)?;
+        waiter.add(waker.as_fd(), 0)?;
+        for socket in &sockets {
+            waiter.add(socket.as_fd(), 0)?;
         }
         let places = sockets.into_iter().map(|socket| Some(Arc::new(socket)));
         Ok(Self {
@@ -52,26 +49,26 @@ impl Sockets {
     /// When it cannot be waited for; then nothing has changed.
     pub fn set(&self, place: usize, socket: Option<UdpSocket>) -> io::Result<()> {
         if let Some(socket) = &socket {
-            self.waiter.add(socket.as_fd(), place)?;
+            self.waiter.add(socket.as_fd(), 0)?;
         }
         let mut places = Places::clone(&self.load());
         if places.len() <= place {
             places.resize(place + 1, None);
+        }
+        if let Some(former) = &places[place] {
+            // Not left to closing: a forked child may have it open still.
+            self.waiter.remove(former.as_fd());
         }
         places[place] = socket.map(Arc::new);
         self.places.store(Arc::new(places));
         Ok(())
     }
 
-    /// Sleeps until something waits at a socket, or the waker is set; `ready` gets the places.
+    /// Sleeps until something waits at a socket, or the waker is set.
     ///
     /// # Errors
     /// Never in practice.
-    pub fn wait(&self, mut ready: impl FnMut(usize)) -> io::Result<()> {
-        self.waiter.wait(None, |place| {
-            if place != WAKER {
-                ready(place);
-            }
-        })
+    pub fn wait(&self) -> io::Result<()> {
+        self.waiter.wait(None, |_| {})
     }
 }

@@ -10,6 +10,9 @@ use super::{Report, Shared};
 use crate::udp::{SendOutcome, UdpSocket};
 use crate::wait::Waiter;
 
+/// The position of the waker that says that frames need not wait any more.
+pub(super) const RESUME: usize = 2;
+
 /// What a slot says of a path where the kernel refuses to segment, for kernels that refuse it everywhere.
 static NEVER_SEGMENTED: AtomicBool = AtomicBool::new(true);
 
@@ -20,10 +23,13 @@ pub(super) fn run<P: SharedPeers>(
     mut outbound: Outbound,
 ) -> io::Result<()> {
     while !shared.is_stopping() {
-        waiter.wait(None, |_| {})?;
-        if shared.must_resume.load(Ordering::Acquire) {
-            resume(shared, &mut outbound);
+        let mut is_resumed = false;
+        waiter.wait(None, |position| is_resumed |= position == RESUME)?;
+        if is_resumed {
+            // Before the flag is looked at: who sets the flag now sets this again.
+            shared.resume.reset();
         }
+        resume(shared, &mut outbound);
         // Giving way for a moment costs less than sleeping and being woken, and then there is
         // more to take at once. Sleep when that brought nothing.
         while drain(shared, &mut outbound)? {
@@ -33,12 +39,10 @@ pub(super) fn run<P: SharedPeers>(
     Ok(())
 }
 
-/// Forwards frames that waited for a session, before any newer one.
+/// Forwards frames that waited for a session and need not any more, before any newer one.
 fn resume<P: SharedPeers>(shared: &Shared<P>, outbound: &mut Outbound) {
-    shared.resume.reset();
-    // Sessions that come from now on will be told again.
-    shared.must_resume.store(false, Ordering::Release);
-    let mut has_more = true;
+    let mut has_more = shared.must_resume.load(Ordering::Relaxed)
+        && shared.must_resume.swap(false, Ordering::AcqRel);
     while has_more {
         let peers = shared.peers.batch();
         has_more = outbound.push_parked(&peers);
@@ -52,9 +56,7 @@ fn drain<P: SharedPeers>(shared: &Shared<P>, outbound: &mut Outbound) -> io::Res
     let mut is_dry = false;
     let mut had_any = false;
     while !is_dry && !shared.is_stopping() {
-        if shared.must_resume.load(Ordering::Acquire) {
-            resume(shared, outbound);
-        }
+        resume(shared, outbound);
         let peers = shared.peers.batch();
         while !is_dry && !outbound.is_full() {
             match shared.queue.read(outbound.frame_buffer()) {
@@ -132,6 +134,6 @@ fn transmit_one<P: SharedPeers>(
         );
     }
     let headers = Outer::towards(path.destination.ip()).overhead();
-    let path_mtu = slot.datagram_max.load(Ordering::Relaxed) as u16 + headers;
+    let path_mtu = (slot.datagram_max.load(Ordering::Relaxed) as u16).saturating_add(headers);
     socket.send_fragmented(transmit.contents, path.source, path.destination, path_mtu)
 }

@@ -39,6 +39,8 @@ pub struct UdpSocket {
     fd: OwnedFd,
     is_v4: bool,
     local: SocketAddr,
+    /// How "don't fragment" is set when nothing else is said.
+    discovery: libc::c_int,
     /// Held while "don't fragment" is off, and while something is sent that must carry it.
     fragmenting: Mutex<()>,
 }
@@ -65,6 +67,11 @@ impl UdpSocket {
             fd,
             is_v4: local.is_ipv4(),
             local,
+            discovery: if local.is_ipv4() {
+                libc::IP_PMTUDISC_PROBE
+            } else {
+                libc::IPV6_PMTUDISC_PROBE
+            },
             fragmenting: Mutex::new(()),
         };
         socket.configure(mark)?;
@@ -82,17 +89,16 @@ impl UdpSocket {
     /// # Errors
     /// The kernel's, as for [`Self::bind`].
     pub fn bind_for_peers(local: SocketAddr, mark: Option<u32>) -> io::Result<Self> {
-        let socket = Self::bind(local, mark)?;
+        let mut socket = Self::bind(local, mark)?;
         if socket.is_v4 {
-            let mode = libc::IP_PMTUDISC_DONT;
-            socket.set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, mode)?;
+            socket.discovery = libc::IP_PMTUDISC_DONT;
             socket.set(libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
         } else {
             // No router fragments IPv6: here what ICMP says of the path has to be believed.
-            let mode = libc::IPV6_PMTUDISC_WANT;
-            socket.set(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, mode)?;
+            socket.discovery = libc::IPV6_PMTUDISC_WANT;
             socket.set(libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
         }
+        socket.discover(socket.discovery)?;
         Ok(socket)
     }
 
@@ -110,20 +116,10 @@ impl UdpSocket {
     }
 
     fn configure(&self, mark: Option<u32>) -> io::Result<()> {
-        if self.is_v4 {
-            self.set(
-                libc::IPPROTO_IP,
-                libc::IP_MTU_DISCOVER,
-                libc::IP_PMTUDISC_PROBE,
-            )?;
-        } else {
+        if !self.is_v4 {
             self.set(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
-            self.set(
-                libc::IPPROTO_IPV6,
-                libc::IPV6_MTU_DISCOVER,
-                libc::IPV6_PMTUDISC_PROBE,
-            )?;
         }
+        self.discover(self.discovery)?;
         for (forced, plain) in [
             (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF),
             (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF),
@@ -142,6 +138,15 @@ impl UdpSocket {
             tv_usec: SEND_TIMEOUT.as_micros() as libc::suseconds_t,
         };
         self.set(libc::SOL_SOCKET, libc::SO_SNDTIMEO, timeout)
+    }
+
+    /// Sets what becomes of "don't fragment".
+    fn discover(&self, mode: libc::c_int) -> io::Result<()> {
+        if self.is_v4 {
+            self.set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, mode)
+        } else {
+            self.set(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, mode)
+        }
     }
 
     fn local_address(&self) -> io::Result<SocketAddr> {

@@ -41,12 +41,12 @@ impl UdpSocket {
     ) -> SendOutcome {
         let mut outcome = SendOutcome::default();
         let Some(segment) = segment_size else {
-            outcome.count(self.send_message(contents, None, source, destination), 1);
+            outcome.count(self.send_message(contents, None, source, destination, 0), 1);
             return outcome;
         };
         let count = contents.len().div_ceil(segment) as u64;
         if !sends_singly.load(Ordering::Relaxed) {
-            match self.send_message(contents, Some(segment), source, destination) {
+            match self.send_message(contents, Some(segment), source, destination, 0) {
                 Err(error) if is_segmentation_refused(&error) => {}
                 result => {
                     outcome.count(result, count);
@@ -55,7 +55,7 @@ impl UdpSocket {
             }
         }
         for datagram in contents.chunks(segment) {
-            outcome.count(self.send_message(datagram, None, source, destination), 1);
+            outcome.count(self.send_message(datagram, None, source, destination, 0), 1);
         }
         if outcome.sent == count {
             // One by one all of them leave, so it was segmentation that did not work.
@@ -80,14 +80,14 @@ impl UdpSocket {
         let mut outcome = SendOutcome::default();
         let result = self
             .allow_fragments(Some(path_mtu))
-            .and_then(|()| self.send_message(datagram, None, source, destination));
+            .and_then(|()| self.send_message(datagram, None, source, destination, 0));
         outcome.count(result, 1);
         outcome.count(self.allow_fragments(None), 0);
         outcome
     }
 
-    /// Sends a datagram that must not be fragmented even if another thread is just sending one that
-    /// may: a probe of the path MTU.
+    /// Sends a datagram of a driver, which never waits for room; and one that must not be fragmented even if
+    /// another thread is just sending one that may: a probe of the path MTU.
     pub fn send_unfragmented(
         &self,
         datagram: &[u8],
@@ -99,27 +99,24 @@ impl UdpSocket {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let mut outcome = SendOutcome::default();
-        outcome.count(self.send_message(datagram, None, source, destination), 1);
+        let flags = libc::MSG_DONTWAIT;
+        let result = self.send_message(datagram, None, source, destination, flags);
+        outcome.count(result, 1);
         outcome
     }
 
     fn allow_fragments(&self, path_mtu: Option<u16>) -> io::Result<()> {
-        if self.is_v4 {
-            let mode = if path_mtu.is_some() {
-                libc::IP_PMTUDISC_DONT
-            } else {
-                libc::IP_PMTUDISC_PROBE
-            };
-            return self.set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, mode);
-        }
-        let mode = if path_mtu.is_some() {
-            libc::IPV6_PMTUDISC_DONT
+        let without = if self.is_v4 {
+            libc::IP_PMTUDISC_DONT
         } else {
-            libc::IPV6_PMTUDISC_PROBE
+            libc::IPV6_PMTUDISC_DONT
         };
+        self.discover(path_mtu.map_or(self.discovery, |_| without))?;
+        if self.is_v4 {
+            return Ok(());
+        }
         // No router cuts IPv6, so the size has to be right here. Zero lifts the limit again.
         let limit = libc::c_int::from(path_mtu.unwrap_or(0));
-        self.set(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, mode)?;
         self.set(libc::IPPROTO_IPV6, libc::IPV6_MTU, limit)
     }
 
@@ -130,10 +127,11 @@ impl UdpSocket {
         segment: Option<usize>,
         source: Option<IpAddr>,
         destination: SocketAddr,
+        flags: libc::c_int,
     ) -> io::Result<()> {
-        match self.send_message_from(contents, segment, source, destination) {
+        match self.send_message_from(contents, segment, source, destination, flags) {
             Err(error) if source.is_some() && is_source_refused(&error) => {
-                self.send_message_from(contents, segment, None, destination)
+                self.send_message_from(contents, segment, None, destination, flags)
             }
             result => result,
         }
@@ -145,6 +143,7 @@ impl UdpSocket {
         segment: Option<usize>,
         source: Option<IpAddr>,
         destination: SocketAddr,
+        flags: libc::c_int,
     ) -> io::Result<()> {
         let mut address = RawAddress::new(destination);
         let mut iov = libc::iovec {
@@ -196,7 +195,7 @@ impl UdpSocket {
         }
         // SAFETY: every pointer in `message` is to a local that lives through the call, with its
         // true length; the kernel only reads them.
-        if unsafe { libc::sendmsg(self.fd.as_raw_fd(), &raw const message, 0) } < 0 {
+        if unsafe { libc::sendmsg(self.fd.as_raw_fd(), &raw const message, flags) } < 0 {
             return Err(io::Error::last_os_error());
         }
         Ok(())

@@ -244,6 +244,8 @@ impl<'a> Driver<'a> {
             Command::Snapshot(answer) => drop(answer.send(self.snapshot())),
             Command::Set(change, answer) => {
                 let outcome = self.apply(*change);
+                // Some frames need not wait any more: for peers that are gone, say.
+                self.plane.resume();
                 if let Err(error) = &outcome {
                     warn!(device = self.name, %error, "nothing was changed");
                 }
@@ -287,7 +289,7 @@ impl<'a> Driver<'a> {
         }
         // Fails for a device that is in another namespace by now; it only costs a little speed there.
         let most_segments = segments(datagram_max(state.mtu));
-        if let Err(error) = self.link.set_mtu(state.mtu, Some(most_segments)).await {
+        if let Err(error) = self.link.set_segments(most_segments).await {
             debug!(device = self.name, %error, "segments are as before");
         }
         info!(device = self.name, mtu = state.mtu, "MTU changed");

@@ -83,8 +83,11 @@ impl WireGuard {
         for counter in counters {
             counter.store(0, Ordering::Relaxed);
         }
-        // A thread may have put it there again after its former owner was removed.
+        // Threads that forward may have put back what belonged to the slot's former owner.
         state.send_with(None);
+        state.path.store(None);
+        let _ = state.noted.take();
+        state.sends_singly.store(false, Ordering::Relaxed);
         state.datagram_max.store(datagram_max, Ordering::Relaxed);
         state.roams.store(true, Ordering::Relaxed);
         state.parks.store(true, Ordering::Relaxed);

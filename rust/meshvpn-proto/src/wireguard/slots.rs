@@ -91,14 +91,14 @@ impl Slots {
     /// A slot that is marked again meanwhile is visited at the next call: the mark is taken before what
     /// the slot noted.
     pub(crate) fn take_marked(&self, mut visit: impl FnMut(usize)) {
-        // First, so that what is marked meanwhile is told again.
-        self.has_marks.store(false, Ordering::Release);
+        // First, so that what is marked meanwhile is told again; a swap, so that marks are read after it.
+        self.has_marks.swap(false, Ordering::AcqRel);
         for (number, shelf) in self.shelves.iter().enumerate() {
             let Some(shelf) = shelf.get() else { break };
             let start = if number == 0 { 0 } else { shelf.slots.len() };
             for (index, word) in shelf.marks.iter().enumerate() {
                 // Reading leaves the cache line shared; most words are zero.
-                if word.load(Ordering::Relaxed) == 0 {
+                if word.load(Ordering::Acquire) == 0 {
                     continue;
                 }
                 let mut marks = word.swap(0, Ordering::AcqRel);
