@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli.command import Running, devices
-from tests.tunnel.pair import ping
+from tests.tunnel.pair import ping, wait_until
 from tests.wireguard.daemon import (
     COMMAND,
     environment,
@@ -171,3 +172,28 @@ def test_a_device_moved_elsewhere_keeps_its_udp_socket(lab: Lab, two_hosts: TwoH
             assert ping(inside, far, version)
             assert ping(far, inside, version)
         assert devices(cell) == {"lo", near.device}
+
+
+def test_nothing_is_sent_while_the_device_is_down(two_hosts: TwoHosts) -> None:
+    near, far = sides(two_hosts.a, two_hosts.b)
+    with running(far, *COMMAND, "-f", config=settings(far, near)):
+        near.host.run([*COMMAND, near.device], env=environment())
+        try:
+            config = settings(near, far, endpoint=far.endpoint()) + "PersistentKeepalive = 1\n"
+            near.wg("setconf", near.device, "/dev/stdin", input_text=config)
+            time.sleep(1.5)
+            assert near.dump()[1][6] == "0", "bytes sent"
+            near.host.ip(f"address add {near.ipv4}/24 dev {near.device}")
+            near.host.ip(f"link set {near.device} up")
+            wait_until(lambda: near.dump()[1][4] != "0")
+            assert ping(far, near, 4), "its keepalive has told where it is"
+            near.host.ip(f"link set {near.device} down")
+            wait_until(lambda: not ping(far, near, 4, seconds=1))
+            sent = near.dump()[1][6]
+            time.sleep(2)
+            assert near.dump()[1][6] == sent
+            near.host.ip(f"link set {near.device} up mtu 1300")
+            assert ping(far, near, 4, 1200)
+        finally:
+            (SOCKETS / f"{near.device}.sock").unlink()
+            wait_until_gone(near.device)

@@ -6,13 +6,15 @@ use std::ffi::CString;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags};
 use rtnetlink::packet_route::link::LinkAttribute;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteScope, RouteType};
-use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
+use rtnetlink::{Handle, LinkUnspec, MulticastGroup, RouteMessageBuilder};
+use tokio::sync::Notify;
 
 /// How long a new IPv6 address may take until it receives packets, and how often to look.
 const ADDRESS_WAIT: Duration = Duration::from_secs(1);
@@ -211,6 +213,35 @@ impl Link {
             device: self.name.clone(),
             source: into_io_error(error),
         })
+    }
+}
+
+/// Tells when interfaces of a namespace change.
+#[derive(Debug)]
+pub struct LinkEvents(Arc<Notify>);
+
+impl LinkEvents {
+    /// Of the calling thread's namespace. To be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn subscribe() -> io::Result<Self> {
+        let (connection, _, mut events) =
+            rtnetlink::new_multicast_connection(&[MulticastGroup::Link])?;
+        tokio::spawn(connection);
+        let changed = Arc::new(Notify::new());
+        let telling = Arc::clone(&changed);
+        tokio::spawn(async move {
+            while events.next().await.is_some() {
+                telling.notify_one();
+            }
+        });
+        Ok(Self(changed))
+    }
+
+    /// Waits until some interface has changed since the last call.
+    pub async fn changed(&self) {
+        self.0.notified().await;
     }
 }
 

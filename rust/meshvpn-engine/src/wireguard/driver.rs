@@ -22,7 +22,7 @@ use super::{COMMANDS, Command, Started};
 use crate::aead;
 use crate::dataplane::{DataPlane, Report};
 use crate::driver_thread;
-use crate::netlink::Link;
+use crate::netlink::{Link, LinkEvents};
 use crate::netns;
 use crate::tun::watch::Watch;
 use crate::tun::{Device, Offload};
@@ -30,8 +30,12 @@ use crate::tunnel::{Status, TunnelError, segments};
 
 /// How long activity may lie before the protocol hears of it: its shortest time is 5 s.
 const ACTIVITY_DELAY: Duration = Duration::from_millis(50);
-/// How often the device is looked at, at most, while there is traffic: somebody may change its MTU.
+/// How often the device is looked at while there is traffic, at most: in another namespace, where it may have
+/// been moved, nobody tells us of changes.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often it is looked at while it is taken to be down and something arrives even so, at most.
+const DOWN_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Runs a device from its first system call to its last.
 pub(super) fn run(
@@ -78,6 +82,7 @@ pub(super) struct Driver<'a> {
     commands: mpsc::Receiver<Command>,
     uapi: Option<Listener>,
     link: Link,
+    links: LinkEvents,
     watch: Watch,
     watched_at: Instant,
     /// When the protocol should hear of activity; none while there is none.
@@ -85,7 +90,7 @@ pub(super) struct Driver<'a> {
     pub(super) mtu: u16,
     pub(super) port: u16,
     pub(super) mark: u32,
-    is_up: bool,
+    has_session: bool,
 }
 
 impl<'a> Driver<'a> {
@@ -98,6 +103,7 @@ impl<'a> Driver<'a> {
         let device = Device::open(&config.name, Offload::On)?;
         let watch = Watch::new(&device.queue).map_err(TunnelError::System)?;
         let link = Link::find(&device.name)?;
+        let links = LinkEvents::subscribe().map_err(TunnelError::System)?;
         let mtu = config.mtu.unwrap_or(DEFAULT_MTU);
         let most_segments = Some(segments(datagram_max(mtu)));
         if config.is_up {
@@ -138,14 +144,16 @@ impl<'a> Driver<'a> {
             commands,
             uapi,
             link,
+            links,
             watch,
             watched_at: Instant::now(),
             activity_at: None,
             mtu,
             port,
             mark,
-            is_up: false,
+            has_session: false,
         };
+        driver.machine.set_up(now(), config.is_up);
         let rest = DeviceChange {
             listen_port: None,
             fwmark: None,
@@ -191,12 +199,16 @@ impl<'a> Driver<'a> {
                         warn!(device = self.name, reason, "device stopped");
                         return self.status.close(Some(reason));
                     }
-                    Some(report) => self.handle_report(report),
+                    Some(report) => {
+                        self.look_if_down(&report).await;
+                        self.handle_report(report);
+                    }
                     None => return,
                 },
                 Some(command) = self.commands.recv() => self.handle_command(command),
                 Some(command) = asked.recv() => self.handle_command(command),
                 () = timeout => self.handle_timeout().await,
+                () = self.links.changed() => self.follow_device().await,
                 () = &mut serving => {
                     let reason = "the UAPI socket was removed";
                     info!(device = self.name, reason, "device closed");
@@ -207,6 +219,17 @@ impl<'a> Driver<'a> {
                     return;
                 }
             }
+        }
+    }
+
+    /// A device that we take to be down may have come up where nobody tells us of it. A frame that waits came
+    /// out of it; other reports are made by anyone, and as often as they like.
+    async fn look_if_down(&mut self, report: &Report) {
+        let is_sure = matches!(report, Report::Waiting(_));
+        let is_due = is_sure || self.watched_at.elapsed() >= DOWN_INTERVAL;
+        if !self.machine.is_up() && is_due {
+            self.watched_at = Instant::now();
+            self.follow_device().await;
         }
     }
 
@@ -269,12 +292,14 @@ impl<'a> Driver<'a> {
         self.machine.handle_timeout(now);
     }
 
-    /// Takes over the MTU that somebody has given to the device: packets are padded up to it, never above.
+    /// Takes over what somebody has done to the device: bring it up or down, or give it another MTU, which
+    /// packets are padded up to, and never above.
     async fn follow_device(&mut self) {
         let Ok(state) = self.watch.state() else {
             // It is gone, which the data plane notices too.
             return;
         };
+        self.machine.set_up(now(), state.is_up);
         if state.mtu == self.mtu {
             return;
         }
@@ -329,8 +354,8 @@ impl<'a> Driver<'a> {
                     debug!(device, %peer, ?role, "new session");
                 }
                 self.status.count_session();
-                if !self.is_up {
-                    self.is_up = true;
+                if !self.has_session {
+                    self.has_session = true;
                     self.status.set_up(true);
                 }
             }

@@ -52,6 +52,8 @@ reasons! {
     ForeignSource = "foreign_source",
     /// From the network: a handshake message that the key does not authenticate, or an old one.
     BadHandshake = "bad_handshake",
+    /// From the network: a handshake message while the device is down.
+    DeviceDown = "device_down",
     /// From the network: a handshake message whose sender did not know our public key.
     BadMac1 = "bad_mac1",
     /// From the network: a handshake message while there were too many; answered with a cookie, which

@@ -44,6 +44,29 @@ impl WireGuard {
         }
     }
 
+    /// Says whether the device takes packets; it does to begin with. Going down ends all sessions, and while
+    /// it is down nothing is sent and nobody is answered. Coming up begins keepalives where they are wanted.
+    pub fn set_up(&mut self, now: Now, is_up: bool) {
+        if is_up == self.is_up {
+            return;
+        }
+        if !is_up {
+            for slot in 0..self.peers.len() {
+                self.with_peer(now, slot, Peer::begin_anew);
+                self.table.slot(slot).discard_parked();
+            }
+        }
+        self.is_up = is_up;
+        for slot in 0..self.peers.len() {
+            self.with_peer(now, slot, Peer::begin_keepalives);
+        }
+    }
+
+    /// Whether it takes packets, as far as was [said](Self::set_up).
+    pub fn is_up(&self) -> bool {
+        self.is_up
+    }
+
     /// Our private key.
     pub fn private_key(&self) -> Option<&PrivateKey> {
         let own = self.identity.as_ref()?;

@@ -88,6 +88,8 @@ pub struct WireGuard {
     deadlines: BTreeSet<(Instant, usize)>,
     load: Load,
     entropy: Entropy,
+    /// While it is down, nothing is sent and nobody is answered.
+    is_up: bool,
     is_revealing: bool,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -121,6 +123,7 @@ impl WireGuard {
             deadlines: BTreeSet::new(),
             load: Load::new(limits),
             entropy: Entropy::new(seed),
+            is_up: true,
             is_revealing: false,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -221,15 +224,15 @@ impl WireGuard {
         })
     }
 
-    /// Calls `f` with a peer and what it needs, and keeps its deadline. Without a private key, or without
-    /// such a peer, nothing happens.
+    /// Calls `f` with a peer and what it needs, and keeps its deadline. Without a private key, without such a
+    /// peer, or while the device is down, nothing happens.
     fn with_peer<R>(
         &mut self,
         now: Now,
         slot: usize,
         f: impl FnOnce(&mut Peer, &mut Context<'_>) -> R,
     ) -> Option<R> {
-        let entry = self.peers.get_mut(slot)?.as_mut()?;
+        let entry = self.peers.get_mut(slot)?.as_mut().filter(|_| self.is_up)?;
         let mut context = Context {
             now,
             slot,

@@ -31,6 +31,9 @@ impl WireGuard {
         path: Path,
         datagram: &[u8],
     ) -> Result<(), DropReason> {
+        if !self.is_up {
+            return Err(DropReason::DeviceDown);
+        }
         let unknown = DropReason::UnknownType;
         match datagram.first() {
             Some(&INITIATION) => {

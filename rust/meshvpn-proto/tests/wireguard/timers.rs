@@ -354,3 +354,25 @@ fn a_persistent_keepalive_calls_until_there_is_an_answer() {
 fn the_data_plane_is_looked_at_often_enough() {
     assert!(ACTIVITY <= seconds(0.05));
 }
+
+#[test]
+fn a_device_that_is_down_says_nothing_and_answers_nobody() {
+    let mut net = connected();
+    let interval = Some(seconds(5.0));
+    let now = net.clock(0);
+    net.nodes[0]
+        .device
+        .set_persistent_keepalive(now, 0, interval);
+    net.nodes[0].device.set_up(now, false);
+    net.run(1000);
+    net.transcript.clear();
+    net.send(1, 0);
+    net.run(60_000);
+    assert!(net.sent_by(0, INITIATION).is_empty() && net.sent_by(0, DATA).is_empty());
+    assert!(!net.is_in_agreement(0, 1));
+
+    let now = net.clock(0);
+    net.nodes[0].device.set_up(now, true);
+    net.run(1000);
+    assert!(net.is_in_agreement(0, 1), "keepalives begin at once");
+}
