@@ -292,9 +292,13 @@ def _decode(text: str, name: str, command: str) -> bytes:
 
 
 def _check_regular(path: Path) -> None:
-    """Refuse what blocks when it is opened, or does something."""
+    """Refuse what blocks when it is opened, or does something.
+
+    A pipe that is open already is no such thing: a shell makes one for ``--key-file <(command)``.
+    """
     mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
+    is_open = path.parent.resolve() == Path("/proc/self/fd").resolve()
+    if not stat.S_ISREG(mode) and not (stat.S_ISFIFO(mode) and is_open):
         kind = _KINDS.get(stat.S_IFMT(mode), "something else")
         raise ConfigError(
             f"key file {path}: is {kind}, not a regular file",
