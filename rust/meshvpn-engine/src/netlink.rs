@@ -263,9 +263,23 @@ pub struct Egress {
 /// # Errors
 /// The kernel's, when there is no route.
 pub async fn egress(local: IpAddr, remote: SocketAddr, mark: Option<u32>) -> io::Result<Egress> {
-    let handle = connect()?;
+    let (connection, handle, _) = rtnetlink::new_connection()?;
+    let connection = tokio::spawn(connection);
+    let result = egress_by(&handle, local, remote, mark).await;
+    // Its socket is closed when this returns, and not some time later.
+    connection.abort();
+    let _ = connection.await;
+    result
+}
+
+async fn egress_by(
+    handle: &Handle,
+    local: IpAddr,
+    remote: SocketAddr,
+    mark: Option<u32>,
+) -> io::Result<Egress> {
     let source = (!local.is_unspecified()).then_some(local);
-    let route = route_to(&handle, remote.ip(), source, mark).await?;
+    let route = route_to(handle, remote.ip(), source, mark).await?;
     let scope = match remote {
         SocketAddr::V6(remote) if remote.scope_id() != 0 => Some(remote.scope_id()),
         _ => None,
