@@ -168,7 +168,7 @@ SITES: dict[str, tuple[Callable[[Lab], object], type[MeshError], str]] = {
     ),
     "no hosts": (lambda lab: lab.home("h", hosts=0), ConfigError, "hosts: 0 is outside 1..=253"),
     "a name for a NAT": (
-        lambda lab: lab.home("h", nat="open"),  # type: ignore[arg-type]
+        lambda lab: lab.home("h", nat="open"),  # type: ignore[arg-type]  # the mistake
         ConfigError,
         "nat: 'open' is none",
     ),

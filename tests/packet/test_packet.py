@@ -197,7 +197,7 @@ def test_fragments_do_not_wait_for_ever() -> None:
 )
 def test_a_number_that_cannot_be_kept_is_named(field: str, value: int) -> None:
     with pytest.raises(ConfigError, match=rf"{field}: {value} is outside 0\.\.=\d+"):
-        Packet(PING, **{field: value})  # type: ignore[arg-type]
+        Packet(PING, **{field: value})  # type: ignore[arg-type]  # the mistake
 
 
 @pytest.mark.parametrize("field", ["datagrams", "size"])

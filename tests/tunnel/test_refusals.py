@@ -135,7 +135,7 @@ async def test_a_timeout_that_is_no_time(occupied: Host, timeout: float) -> None
         with pytest.raises(ConfigError, match=r"timeout: "):
             await tunnel.wait_ready_async(timeout)
         with pytest.raises(TypeError):
-            tunnel.wait_ready("5")  # type: ignore[arg-type]
+            tunnel.wait_ready("5")  # type: ignore[arg-type]  # the mistake
 
 
 def test_values_of_another_type(occupied: Host) -> None:
