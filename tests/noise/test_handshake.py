@@ -20,6 +20,8 @@ from meshvpn import (
 from meshvpn.noise import IKpsk2, Initiation, Initiator, Responder, Response, Timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meshvpn.noise import Transport
 
 ALICE, BOB, MALLORY = (PrivateKey.generate() for _ in range(3))
@@ -265,3 +267,25 @@ class TestIKpsk2:
 def test_errors_are_in_the_packages_family() -> None:
     for kind in (AuthenticationError, OutOfTurnError, ReplayError):
         assert issubclass(kind, meshvpn.MeshError)
+
+
+def test_a_key_of_another_kind_is_named() -> None:
+    """All keys are 32 bytes: bob where bob.public_key belongs would only fail much later."""
+    peer = BOB.public_key
+    assert Initiator(ALICE, str(peer)).peer == peer
+    initiation = Initiator(ALICE, peer).initiate()
+    mistakes: list[tuple[Callable[[], object], str]] = [
+        (lambda: Initiator(ALICE, BOB), "peer: a PrivateKey .* give its public_key"),  # type: ignore[arg-type] # it must fail
+        (lambda: Initiator(peer, peer), "private_key: a PublicKey instead of a PrivateKey"),  # type: ignore[arg-type] # it must fail
+        (lambda: Initiator(ALICE, bytes(32)), "peer: a bytes instead of a PublicKey"),  # type: ignore[arg-type] # it must fail
+        (lambda: Initiator(ALICE, peer, preshared_key=BOB), "preshared_key: a PrivateKey"),  # type: ignore[arg-type] # it must fail
+        (lambda: Initiator(ALICE, peer, ephemeral=peer), "ephemeral: a PublicKey"),  # type: ignore[arg-type] # it must fail
+        (lambda: Responder(peer, initiation), "private_key: a PublicKey"),  # type: ignore[arg-type] # it must fail
+        (lambda: IKpsk2.responder(peer), "private_key: a PublicKey"),  # type: ignore[arg-type] # it must fail
+        (lambda: initiation.has_valid_mac1(BOB), "to: a PrivateKey"),  # type: ignore[arg-type] # it must fail
+    ]
+    for wrong, problem in mistakes:
+        with pytest.raises(TypeError, match=problem):
+            wrong()
+    with pytest.raises(ConfigError, match="public key: not base64"):
+        Initiator(ALICE, "bob")

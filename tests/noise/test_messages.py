@@ -155,7 +155,12 @@ def test_is_shown(message: Message) -> None:
     assert re.fullmatch(rf"<{type(message).__name__} .*, {len(message)} bytes>", repr(message))
 
 
-def test_indices_are_shown_as_wg_tools_do() -> None:
+def test_a_message_is_one_of_the_four() -> None:
+    with pytest.raises(TypeError, match="one of the four"):
+        Message(bytes(MESSAGES[0]))
+
+
+def test_indices_are_shown() -> None:
     initiation, response, reply, data = map(repr, MESSAGES)
     assert "from 0x01020304" in initiation
     assert "from 0x05060708 to 0x01020304" in response

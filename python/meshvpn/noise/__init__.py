@@ -58,6 +58,7 @@ Sources: the WireGuard whitepaper (https://www.wireguard.com/papers/wireguard.pd
 the Noise specification (https://noiseprotocol.org/noise.html), revision 34.
 """
 
+from meshvpn.noise._message import Message, MessageField
 from meshvpn.noise.cookie import Cookie
 from meshvpn.noise.handshake import Initiator, Responder
 from meshvpn.noise.ikpsk2 import CONSTRUCTION, PROLOGUE, IKpsk2
@@ -65,8 +66,6 @@ from meshvpn.noise.messages import (
     CookieReply,
     DataMessage,
     Initiation,
-    Message,
-    MessageField,
     Response,
     parse_message,
 )

@@ -10,12 +10,12 @@ from meshvpn._display import Text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from meshvpn.noise.messages import Message, MessageField
+    from meshvpn.noise._message import Message, MessageField
     from meshvpn.noise.states import TokenState
 
 __all__ = ["html", "states_html", "states_table", "tree"]
 
-_LONGEST_TEXT = 48
+_LONGEST_TEXT = 44
 """Characters of a value in a line; the rest is in the message's bytes."""
 
 
@@ -106,7 +106,8 @@ def _span(field: MessageField, width: int = 0) -> str:
 def _shortened(text: str) -> str:
     if len(text) <= _LONGEST_TEXT:
         return text
-    return f"{text[: _LONGEST_TEXT // 2]}…{text[-_LONGEST_TEXT // 2 + 1 :]}"
+    half = _LONGEST_TEXT // 2 - 2
+    return f"{text[:half]}…{text[-half:]}"
 
 
 def _tint(number: int) -> str:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final, Self, final
 from meshvpn import _meshvpn
 from meshvpn._values import Endpoint, endpoint_text
 from meshvpn.errors import ConfigError
-from meshvpn.noise.messages import Bytes, CookieReply
+from meshvpn.noise._keys import public_key
+from meshvpn.noise.messages import CookieReply
 
 if TYPE_CHECKING:
-    from meshvpn.keys import PublicKey
+    from meshvpn.noise._keys import Peer
+    from meshvpn.noise._message import Bytes
     from meshvpn.noise.messages import Initiation, Response
 
 __all__ = ["Cookie"]
@@ -71,24 +73,26 @@ class Cookie:
         return cls(_meshvpn.noise_cookie_for_source(key, endpoint_text("source", source)))
 
     @classmethod
-    def from_reply(cls, reply: Bytes, message: Initiation | Response, by: PublicKey) -> Self:
+    def from_reply(cls, reply: Bytes, message: Initiation | Response, by: Peer) -> Self:
         """Open a cookie reply.
 
         Args:
             reply: what came back.
             message: what it answers: who has not seen it cannot make one believe in a cookie.
-            by: the public key of the device that replied.
+            by: the device that replied; a public key or its base64.
 
         Raises:
             ConfigError: the reply is none.
             AuthenticationError: it answers another message, or is from another device.
         """
-        return cls(_meshvpn.noise_open_cookie(CookieReply(reply), bytes(by), message))
+        return cls(
+            _meshvpn.noise_open_cookie(CookieReply(reply), bytes(public_key("by", by)), message)
+        )
 
     def reply(
         self,
         message: Initiation | Response,
-        by: PublicKey,
+        by: Peer,
         *,
         nonce: Bytes | None = None,
     ) -> CookieReply:
@@ -96,7 +100,7 @@ class Cookie:
 
         Args:
             message: what is answered.
-            by: the public key of the device that replies.
+            by: the device that replies; a public key or its base64.
             nonce: 24 random bytes; to be given only for a vector.
 
         Raises:
@@ -104,7 +108,9 @@ class Cookie:
         """
         given = os.urandom(_NONCE_LENGTH) if nonce is None else nonce
         random = _sized("nonce", given, _NONCE_LENGTH)
-        sealed = _meshvpn.noise_seal_cookie(self._data, bytes(by), message, random)
+        sealed = _meshvpn.noise_seal_cookie(
+            self._data, bytes(public_key("by", by)), message, random
+        )
         return CookieReply(sealed)
 
     def __bytes__(self) -> bytes:

@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING, Final, final
 from meshvpn import _meshvpn
 from meshvpn._values import bounded
 from meshvpn.errors import AuthenticationError, ReplayError
-from meshvpn.keys import PrivateKey, PublicKey
-from meshvpn.noise.messages import Bytes, Initiation, Response
+from meshvpn.keys import PublicKey
+from meshvpn.noise._keys import preshared_bytes, private_bytes, public_key
+from meshvpn.noise.messages import Initiation, Response
 from meshvpn.noise.states import States
 from meshvpn.noise.timestamp import Timestamp
 from meshvpn.noise.transport import Transport
 
 if TYPE_CHECKING:
-    from meshvpn.keys import PresharedKey
+    from meshvpn.keys import PresharedKey, PrivateKey
+    from meshvpn.noise._keys import Peer
+    from meshvpn.noise._message import Bytes
     from meshvpn.noise.cookie import Cookie
 
 __all__ = ["Initiator", "Responder"]
@@ -38,6 +41,7 @@ class Initiator:
 
     After a wrong response, the right one is still taken:
 
+    >>> from meshvpn import PrivateKey
     >>> alice, bob, mallory = (PrivateKey.generate() for _ in range(3))
     >>> initiator = Initiator(alice, bob.public_key)
     >>> initiation = initiator.initiate()
@@ -55,7 +59,7 @@ class Initiator:
 
     Args:
         private_key: who begins.
-        peer: the public key of who is to answer.
+        peer: who is to answer; a public key or its base64.
         preshared_key: what both know besides.
         ephemeral: the key for this handshake alone; by default a new one. To be given only for a
             vector: one that is used twice, or known to others, gives forward secrecy away.
@@ -66,20 +70,20 @@ class Initiator:
     def __init__(
         self,
         private_key: PrivateKey,
-        peer: PublicKey,
+        peer: Peer,
         *,
         preshared_key: PresharedKey | None = None,
         ephemeral: PrivateKey | None = None,
     ) -> None:
-        self._own = private_key.public_key
-        self._peer = peer
+        self._peer = public_key("peer", peer)
         self._sender: int | None = None
         self._handle = _meshvpn.NoiseInitiator(
-            bytes(private_key),
-            bytes(peer),
-            preshared_key=None if preshared_key is None else bytes(preshared_key),
-            ephemeral=bytes(ephemeral or PrivateKey.generate()),
+            private_bytes("private_key", private_key),
+            bytes(self._peer),
+            preshared_key=preshared_bytes(preshared_key),
+            ephemeral=private_bytes("ephemeral", ephemeral),
         )
+        self._own = private_key.public_key
 
     @property
     def peer(self) -> PublicKey:
@@ -143,6 +147,7 @@ class Responder:
 
     It knows no peers, and answers whom its caller likes: see :attr:`peer`.
 
+    >>> from meshvpn import PrivateKey
     >>> alice, bob = PrivateKey.generate(), PrivateKey.generate()
     >>> responder = Responder(bob, Initiator(alice, bob.public_key).initiate())
     >>> responder.peer == alice.public_key
@@ -167,9 +172,9 @@ class Responder:
     def __init__(
         self, private_key: PrivateKey, initiation: Bytes, *, after: Timestamp | None = None
     ) -> None:
-        initiation = Initiation(initiation)
+        initiation, own = Initiation(initiation), private_bytes("private_key", private_key)
         _check_mac1(initiation, private_key.public_key, "initiation")
-        self._handle = _meshvpn.NoiseResponder(bytes(private_key), initiation)
+        self._handle = _meshvpn.NoiseResponder(own, initiation)
         self._peer = PublicKey(self._handle.peer)
         self._timestamp = Timestamp(self._handle.timestamp)
         if after is not None and self._timestamp <= after:
@@ -212,8 +217,8 @@ class Responder:
         """
         message, handle = self._handle.respond(
             _index(sender),
-            preshared_key=None if preshared_key is None else bytes(preshared_key),
-            ephemeral=bytes(ephemeral or PrivateKey.generate()),
+            preshared_key=preshared_bytes(preshared_key),
+            ephemeral=private_bytes("ephemeral", ephemeral),
         )
         return Response(message).with_macs(self._peer, cookie), Transport(handle)
 

@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Final, Self, final
 
 from meshvpn import _meshvpn
 from meshvpn._values import bounded
-from meshvpn.keys import PrivateKey, PublicKey
+from meshvpn.keys import PublicKey
+from meshvpn.noise._keys import preshared_bytes, private_bytes, public_key
 from meshvpn.noise.states import States
 from meshvpn.noise.transport import Transport
 
 if TYPE_CHECKING:
-    from meshvpn.keys import PresharedKey
-    from meshvpn.noise.messages import Bytes
+    from meshvpn.keys import PresharedKey, PrivateKey
+    from meshvpn.noise._keys import Peer
+    from meshvpn.noise._message import Bytes
 
 __all__ = ["CONSTRUCTION", "PROLOGUE", "IKpsk2"]
 
@@ -40,6 +42,7 @@ _LARGEST_INDEX: Final = 0xFFFF_FFFF
 class IKpsk2:
     """One side of ``Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s``.
 
+    >>> from meshvpn import PrivateKey
     >>> alice, bob = PrivateKey.generate(), PrivateKey.generate()
     >>> initiator = IKpsk2.initiator(alice, bob.public_key, prologue=b"hello/1")
     >>> responder = IKpsk2.responder(bob, prologue=b"hello/1")
@@ -62,7 +65,7 @@ class IKpsk2:
     def initiator(
         cls,
         private_key: PrivateKey,
-        peer: PublicKey,
+        peer: Peer,
         *,
         prologue: bytes = PROLOGUE,
         preshared_key: PresharedKey | None = None,
@@ -72,13 +75,14 @@ class IKpsk2:
 
         Args:
             private_key: who begins.
-            peer: the public key of who is to answer.
+            peer: who is to answer; a public key or its base64.
             prologue: what both must agree on; by default WireGuard's.
             preshared_key: what both know besides; by default 32 zeros, as in WireGuard.
             ephemeral: the key for this handshake alone; by default a new one. To be given only for
                 a vector.
         """
-        return cls._start(private_key, peer, prologue, preshared_key, ephemeral)
+        known = public_key("peer", peer)
+        return cls._start(private_key, known, prologue, preshared_key, ephemeral)
 
     @classmethod
     def responder(
@@ -102,11 +106,11 @@ class IKpsk2:
         ephemeral: PrivateKey | None,
     ) -> Self:
         handle = _meshvpn.NoiseIkPsk2(
-            bytes(private_key),
+            private_bytes("private_key", private_key),
             None if peer is None else bytes(peer),
             prologue=prologue,
-            preshared_key=None if preshared_key is None else bytes(preshared_key),
-            ephemeral=bytes(ephemeral or PrivateKey.generate()),
+            preshared_key=preshared_bytes(preshared_key),
+            ephemeral=private_bytes("ephemeral", ephemeral),
         )
         return cls(handle)
 

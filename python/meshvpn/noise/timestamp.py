@@ -15,7 +15,7 @@ from meshvpn._values import bounded
 from meshvpn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from meshvpn.noise.messages import Bytes
+    from meshvpn.noise._message import Bytes
 
 __all__ = ["Timestamp"]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, final
 
-from meshvpn.noise.messages import Bytes, DataMessage
+from meshvpn.noise.messages import DataMessage
 
 if TYPE_CHECKING:
     from meshvpn._meshvpn import NoiseTransport
+    from meshvpn.noise._message import Bytes
 
 __all__ = ["SessionKeys", "Transport"]
 
