@@ -4,8 +4,8 @@
 >>> key = meshvpn.PresharedKey.generate()
 
 Devices and tunnels are :class:`Tun`, :class:`Tunnel` and :class:`WireGuard`, packets
-:class:`Packet`; networks to try them in are in :mod:`meshvpn.lab`; what can go wrong is in
-:mod:`meshvpn.errors`.
+:class:`Packet`; WireGuard's handshake by hand is in :mod:`meshvpn.noise`; networks to try all that
+in are in :mod:`meshvpn.lab`; what can go wrong is in :mod:`meshvpn.errors`.
 
 Importing starts nothing and loads next to nothing: a module is loaded when a name of it is used.
 """
@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from meshvpn._meshvpn import __version__
     from meshvpn.capture import PcapngWriter
     from meshvpn.errors import (
+        AuthenticationError,
         ConfigError,
         DeviceError,
         LabError,
         MeshError,
         MissingProgramError,
         NetworkError,
+        OutOfTurnError,
         PermissionDeniedError,
+        ReplayError,
         TunnelClosedError,
     )
     from meshvpn.keys import PresharedKey, PrivateKey, PublicKey
@@ -38,12 +41,14 @@ if TYPE_CHECKING:
     from meshvpn.wireguard import Peer, PeerState, WireGuard, WireGuardConfig, WireGuardState
 
 __all__ = [
+    "AuthenticationError",
     "ConfigError",
     "DeviceError",
     "LabError",
     "MeshError",
     "MissingProgramError",
     "NetworkError",
+    "OutOfTurnError",
     "Packet",
     "PcapngWriter",
     "Peer",
@@ -53,6 +58,7 @@ __all__ = [
     "PrivateKey",
     "PublicKey",
     "Reassembler",
+    "ReplayError",
     "Tun",
     "Tunnel",
     "TunnelClosedError",
@@ -86,7 +92,7 @@ _MODULES = {
 
 
 _SUBMODULES = {
-    *("bench", "capture", "errors", "keys", "lab", "packet", "stats", "tun", "tunnel"),
+    *("bench", "capture", "errors", "keys", "lab", "noise", "packet", "stats", "tun", "tunnel"),
     "wireguard",
 }
 """Modules that need no import statement of their own."""

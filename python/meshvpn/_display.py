@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
     from meshvpn.packet import Field, Layer, Packet
 
-__all__ = ["html", "tree"]
+__all__ = ["Text", "html", "tree"]
 
 
-class _Text(str):
+class Text(str):
     """Lines that a prompt shows as lines, not as a string with escapes."""
 
     __slots__ = ()
@@ -24,7 +24,7 @@ class _Text(str):
 
 def tree(packet: Packet) -> str:
     """The packet's line, then each layer with its fields."""
-    return _Text("\n".join(_tree_lines(packet)))
+    return Text("\n".join(_tree_lines(packet)))
 
 
 def _tree_lines(packet: Packet) -> Iterator[str]:

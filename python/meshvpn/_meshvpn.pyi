@@ -1,14 +1,140 @@
-from _typeshed import SupportsGetItem
+from _typeshed import SupportsGetItem, SupportsLenAndGetItem
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["__version__", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "WgQuickConfig", "WgQuickPeer", "WireGuard", "WireGuardPeer", "WireGuardState", "aead_backends", "measure_aead", "next_log_record", "parse_wg_quick", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "x25519_key_pair"]
+__all__ = ["NOISE_CONSTRUCTION", "NOISE_PROLOGUE", "__version__", "NoiseIkPsk2", "NoiseInitiator", "NoiseResponder", "NoiseTransport", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "WgQuickConfig", "WgQuickPeer", "WireGuard", "WireGuardPeer", "WireGuardState", "aead_backends", "check_noise_message", "measure_aead", "next_log_record", "noise_cookie_for_source", "noise_has_valid_mac1", "noise_has_valid_mac2", "noise_message_fields", "noise_open_cookie", "noise_seal_cookie", "noise_stamp", "parse_wg_quick", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "tai64n_after", "tai64n_exactly", "tai64n_unix", "x25519_key_pair"]
+
+NOISE_CONSTRUCTION: Final[str]
+"""
+What Noise calls the construction of WireGuard's handshake.
+"""
+
+NOISE_PROLOGUE: Final[bytes]
+"""
+What Noise calls the prologue of WireGuard's handshake.
+"""
 
 __version__: Final[str]
 """
 The version of the engine; the Python package carries the same one.
 """
+
+@final
+class NoiseIkPsk2:
+    """
+    The pattern beneath; `meshvpn.noise.IKpsk2` gives it names and documentation.
+    """
+    def __new__(cls, /, private_key: bytes, peer: SupportsLenAndGetItem[SupportsIndex] | None, *, prologue: bytes, preshared_key: bytes | None, ephemeral: bytes) -> NoiseIkPsk2:
+        """
+        An initiator's side when there is a `peer`.
+        """
+    @property
+    def hash(self, /) -> bytes:
+        """
+        The hash of everything so far: 32 bytes.
+        """
+    @property
+    def peer(self, /) -> bytes | None:
+        """
+        The peer's static key: 32 bytes.
+        """
+    def read(self, /, message: bytes) -> bytes:
+        """
+        The payload of the next message.
+        """
+    def reveal_secrets(self, /) -> list[tuple[str, bytes, bytes]]:
+        """
+        Token, hash and chaining key after each token so far.
+        """
+    def split(self, /, local_index: SupportsIndex, remote_index: SupportsIndex) -> NoiseTransport:
+        """
+        What comes after the last message.
+        """
+    def write(self, /, payload: bytes) -> bytes:
+        """
+        The next message.
+        """
+
+@final
+class NoiseInitiator:
+    """
+    The side that begins; `meshvpn.noise.Initiator` gives it names and documentation.
+    """
+    def __new__(cls, /, private_key: bytes, peer: SupportsLenAndGetItem[SupportsIndex], *, preshared_key: bytes | None, ephemeral: bytes) -> NoiseInitiator: ...
+    def finish(self, /, response: bytes, local_index: SupportsIndex) -> NoiseTransport:
+        """
+        Takes the answer; `local_index` is the sender of the first message.
+        """
+    def initiate(self, /, sender: SupportsIndex, timestamp: SupportsLenAndGetItem[SupportsIndex]) -> bytes:
+        """
+        The first message, whose MACs are zero.
+        """
+    def reveal_secrets(self, /) -> list[tuple[str, bytes, bytes]]:
+        """
+        Token, hash and chaining key after each token so far.
+        """
+
+@final
+class NoiseResponder:
+    """
+    The side that answers; `meshvpn.noise.Responder` gives it names and documentation.
+    """
+    def __new__(cls, /, private_key: bytes, initiation: bytes) -> NoiseResponder:
+        """
+        Reads an initiation.
+        """
+    @property
+    def peer(self, /) -> bytes:
+        """
+        Whose static key sealed the initiation: 32 bytes.
+        """
+    def respond(self, /, sender: SupportsIndex, *, preshared_key: bytes | None, ephemeral: bytes) -> tuple[bytes, NoiseTransport]:
+        """
+        The second message, whose MACs are zero, and what comes after it.
+        """
+    def reveal_secrets(self, /) -> list[tuple[str, bytes, bytes]]:
+        """
+        Token, hash and chaining key after each token so far.
+        """
+    @property
+    def timestamp(self, /) -> bytes:
+        """
+        When the initiation was made: TAI64N, 12 bytes.
+        """
+
+@final
+class NoiseTransport:
+    """
+    A session; `meshvpn.noise.Transport` gives it names and documentation.
+    """
+    @property
+    def local_index(self, /) -> int:
+        """
+        By this number the peer names the session to us.
+        """
+    def open(self, /, message: bytes) -> bytes:
+        """
+        The packet in a data message, without its padding; what is no IP packet keeps it.
+        """
+    @property
+    def remote_index(self, /) -> int:
+        """
+        By this number we name it to the peer.
+        """
+    def reveal_secrets(self, /) -> tuple[bytes, bytes]:
+        """
+        The keys for what we send and for what the peer sends, of 32 bytes.
+        """
+    def seal(self, /, plaintext: bytes, *, is_padded: bool) -> bytes:
+        """
+        The next data message.
+        """
+    @property
+    def sent(self, /) -> int:
+        """
+        Messages sealed so far.
+        """
 
 @disjoint_base
 class Packet:
@@ -503,6 +629,11 @@ def aead_backends() -> list[tuple[str, bool, str]]:
     Every backend: its name, whether it runs here, and a sentence about that.
     """
 
+def check_noise_message(kind: SupportsIndex, data: bytes) -> None:
+    """
+    Refuses bytes that are no message of this kind.
+    """
+
 def measure_aead(backend: str, length: SupportsIndex, operation: str, seconds: SupportsFloat | SupportsIndex) -> float:
     """
     Nanoseconds a packet of `length` bytes; `operation` is "seal" or "open".
@@ -511,6 +642,41 @@ def measure_aead(backend: str, length: SupportsIndex, operation: str, seconds: S
 def next_log_record() -> tuple[int, str, str] | None:
     """
     The next record as (level, logger, message); None once logging is stopped.
+    """
+
+def noise_cookie_for_source(secret: SupportsLenAndGetItem[SupportsIndex], source: str) -> bytes:
+    """
+    What a device with this secret gives to who sends from `source`.
+    """
+
+def noise_has_valid_mac1(data: bytes, receiver: SupportsLenAndGetItem[SupportsIndex]) -> bool:
+    """
+    Whether the sender knew the receiver's public key.
+    """
+
+def noise_has_valid_mac2(data: bytes, cookie: SupportsLenAndGetItem[SupportsIndex]) -> bool:
+    """
+    Whether the sender had this cookie.
+    """
+
+def noise_message_fields(kind: SupportsIndex) -> list[tuple[str, int, int | None]]:
+    """
+    The fields of messages that begin with `kind`.
+    """
+
+def noise_open_cookie(reply: bytes, receiver: SupportsLenAndGetItem[SupportsIndex], data: bytes) -> bytes:
+    """
+    The cookie that the owner of a public key answered a message with.
+    """
+
+def noise_seal_cookie(cookie: SupportsLenAndGetItem[SupportsIndex], receiver: SupportsLenAndGetItem[SupportsIndex], data: bytes, nonce: SupportsLenAndGetItem[SupportsIndex]) -> bytes:
+    """
+    The cookie, sealed by the owner of a public key as answer to a message.
+    """
+
+def noise_stamp(data: bytes, receiver: SupportsLenAndGetItem[SupportsIndex], cookie: SupportsLenAndGetItem[SupportsIndex] | None) -> bytes:
+    """
+    The message to the owner of a public key with both MACs written; mac2 is zero without a cookie.
     """
 
 def parse_wg_quick(text: str) -> WgQuickConfig:
@@ -541,6 +707,21 @@ def start_logging() -> None:
 def stop_logging() -> None:
     """
     Makes every present and later call of `next_log_record` return None.
+    """
+
+def tai64n_after(unix_ns: SupportsIndex, last: SupportsLenAndGetItem[SupportsIndex] | None) -> bytes:
+    """
+    What a device says at a time since 1970 UTC, when `last` is what it said last.
+    """
+
+def tai64n_exactly(unix_ns: SupportsIndex) -> bytes:
+    """
+    A time since 1970 UTC, exactly.
+    """
+
+def tai64n_unix(timestamp: SupportsLenAndGetItem[SupportsIndex]) -> tuple[int, int] | None:
+    """
+    Seconds since 1970 UTC and nanoseconds; None for what is no time since then.
     """
 
 def x25519_key_pair(data: bytes) -> tuple[bytes, bytes]:

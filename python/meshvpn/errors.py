@@ -7,13 +7,16 @@ programmer would expect, so ``except PermissionError`` and ``except meshvpn.Mesh
 from __future__ import annotations
 
 __all__ = [
+    "AuthenticationError",
     "ConfigError",
     "DeviceError",
     "LabError",
     "MeshError",
     "MissingProgramError",
     "NetworkError",
+    "OutOfTurnError",
     "PermissionDeniedError",
+    "ReplayError",
     "TunnelClosedError",
 ]
 
@@ -53,6 +56,18 @@ class NetworkError(MeshError, OSError):
 
 class TunnelClosedError(MeshError, RuntimeError):
     """The tunnel or device has been closed, or its device was deleted."""
+
+
+class AuthenticationError(MeshError, ValueError):
+    """A message was not made by its peer for this receiver, or was changed on the way."""
+
+
+class ReplayError(MeshError, ValueError):
+    """An authentic message was taken before, or is too old to tell."""
+
+
+class OutOfTurnError(MeshError, RuntimeError):
+    """A handshake or session is not at this step."""
 
 
 class LabError(MeshError, RuntimeError):

@@ -4,14 +4,18 @@ use meshvpn_engine::netlink::NetlinkError;
 use meshvpn_engine::tun::OpenError;
 use meshvpn_engine::tun::monitor::MonitorError;
 use meshvpn_engine::tunnel::TunnelError;
+use meshvpn_proto::noise::handshake::HandshakeError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyType};
 use std::io;
 
+pyo3::import_exception!(meshvpn.errors, AuthenticationError);
 pyo3::import_exception!(meshvpn.errors, ConfigError);
 pyo3::import_exception!(meshvpn.errors, DeviceError);
 pyo3::import_exception!(meshvpn.errors, NetworkError);
+pyo3::import_exception!(meshvpn.errors, OutOfTurnError);
 pyo3::import_exception!(meshvpn.errors, PermissionDeniedError);
+pyo3::import_exception!(meshvpn.errors, ReplayError);
 pyo3::import_exception!(meshvpn.errors, TunnelClosedError);
 
 const NEEDS_NET_ADMIN: &str = "creating a device needs CAP_NET_ADMIN: run as root (sudo), or in a \
@@ -20,6 +24,34 @@ const NEEDS_NET_ADMIN: &str = "creating a device needs CAP_NET_ADMIN: run as roo
 /// A [`ConfigError`] with a hint.
 pub(crate) fn config_error(message: &str, hint: &str) -> PyErr {
     Python::attach(|py| with_hint(py, &py.get_type::<ConfigError>(), message, hint))
+}
+
+/// An [`AuthenticationError`] with a hint.
+pub(crate) fn authentication_error(message: &str, hint: &str) -> PyErr {
+    Python::attach(|py| with_hint(py, &py.get_type::<AuthenticationError>(), message, hint))
+}
+
+/// A [`ReplayError`] with a hint.
+pub(crate) fn replay_error(message: &str, hint: &str) -> PyErr {
+    Python::attach(|py| with_hint(py, &py.get_type::<ReplayError>(), message, hint))
+}
+
+/// An [`OutOfTurnError`] with a hint.
+pub(crate) fn out_of_turn_error(message: &str, hint: &str) -> PyErr {
+    Python::attach(|py| with_hint(py, &py.get_type::<OutOfTurnError>(), message, hint))
+}
+
+/// Why a handshake went no further; `hint` says what it may be when a message was not authentic.
+pub(crate) fn handshake_error(field: &str, error: HandshakeError, hint: &str) -> PyErr {
+    let message = format!("{field}: {error}");
+    match error {
+        HandshakeError::OutOfOrder => out_of_turn_error(
+            &message,
+            "each message is written and read once, in its order; a new handshake begins with a new object",
+        ),
+        HandshakeError::TooLong => config_error(&message, "send less in it"),
+        _ => authentication_error(&message, hint),
+    }
 }
 
 /// The tunnel or device was closed, or its device deleted.

@@ -10,6 +10,7 @@
 //! | `wg_quick` | files of `wg-quick` |
 //! | `aead` | the ciphers and their speed |
 //! | `keys` | private and public keys |
+//! | `noise` | the WireGuard handshake by hand |
 //! | `log` | records for Python's `logging` |
 //! | `errors` | the engine's errors as the package's exceptions |
 //! | `config` | addresses as Python writes them |
@@ -20,6 +21,7 @@ mod config;
 mod errors;
 mod keys;
 mod log;
+mod noise;
 mod packet;
 mod reassembler;
 mod tun;
@@ -41,6 +43,19 @@ mod _meshvpn {
     #[pymodule_export]
     use crate::log::{next_log_record, start_logging, stop_logging};
     #[pymodule_export]
+    use crate::noise::cookie::{
+        noise_cookie_for_source, noise_has_valid_mac1, noise_has_valid_mac2, noise_open_cookie,
+        noise_seal_cookie, noise_stamp,
+    };
+    #[pymodule_export]
+    use crate::noise::handshake::{NoiseIkPsk2, NoiseInitiator, NoiseResponder};
+    #[pymodule_export]
+    use crate::noise::messages::{check_noise_message, noise_message_fields};
+    #[pymodule_export]
+    use crate::noise::tai64n::{tai64n_after, tai64n_exactly, tai64n_unix};
+    #[pymodule_export]
+    use crate::noise::transport::NoiseTransport;
+    #[pymodule_export]
     use crate::packet::Packet;
     #[pymodule_export]
     use crate::reassembler::Reassembler;
@@ -57,4 +72,12 @@ mod _meshvpn {
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python's name for a version")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// What Noise calls the construction of WireGuard's handshake.
+    #[pymodule_export]
+    const NOISE_CONSTRUCTION: &str = meshvpn_proto::noise::CONSTRUCTION;
+
+    /// What Noise calls the prologue of WireGuard's handshake.
+    #[pymodule_export]
+    const NOISE_PROLOGUE: &[u8] = meshvpn_proto::noise::PROLOGUE;
 }

@@ -31,22 +31,114 @@ const MAC1_LABEL: &[u8] = b"mac1----";
 const COOKIE_LABEL: &[u8] = b"cookie--";
 const NO_MAC: [u8; MAC_LEN] = [0; MAC_LEN];
 
-/// 16 bytes that say: you receive at this address.
-type Cookie = Zeroizing<[u8; MAC_LEN]>;
-
 /// The two keys that follow from a receiver's public key, and are as public as that.
 #[derive(Debug, Clone)]
-struct ReceiverKeys {
+pub struct ReceiverKeys {
     mac1: [u8; 32],
     cookie: [u8; 32],
 }
 
 impl ReceiverKeys {
-    fn new(receiver: &PublicKey) -> Self {
+    /// For messages to the owner of this public key.
+    pub fn new(receiver: &PublicKey) -> Self {
         Self {
             mac1: hash(&[MAC1_LABEL, receiver.as_bytes()]),
             cookie: hash(&[COOKIE_LABEL, receiver.as_bytes()]),
         }
+    }
+
+    /// Whether the sender knew the receiver's public key.
+    pub fn has_valid_mac1(&self, message: &(impl Authenticated + ?Sized)) -> bool {
+        let (body, mac1, _) = message.parts();
+        mac(&self.mac1, &[body]).ct_eq(mac1).into()
+    }
+
+    /// Writes mac1; then mac2, which is zero without a cookie. Returns mac1.
+    pub fn stamp(
+        &self,
+        cookie: Option<&Cookie>,
+        message: &mut (impl Authenticated + ?Sized),
+    ) -> [u8; MAC_LEN] {
+        let (body, ..) = message.parts();
+        let mac1 = mac(&self.mac1, &[body]);
+        let mac2 = cookie.map_or(NO_MAC, |cookie| mac(&*cookie.0, &[body, &mac1]));
+        let bytes = message.bytes_mut();
+        let macs = bytes.len() - 2 * MAC_LEN;
+        bytes[macs..macs + MAC_LEN].copy_from_slice(&mac1);
+        bytes[macs + MAC_LEN..].copy_from_slice(&mac2);
+        mac1
+    }
+
+    /// The receiver's answer: a cookie, sealed for the sender of `message`. `nonce` must be random.
+    pub fn seal(
+        &self,
+        cookie: &Cookie,
+        nonce: &[u8; 24],
+        message: &(impl Authenticated + ?Sized),
+    ) -> CookieReply {
+        let mut sealed = [0; MAC_LEN * 2];
+        let (text, room) = sealed.split_at_mut(MAC_LEN);
+        text.copy_from_slice(&*cookie.0);
+        let (_, mac1, _) = message.parts();
+        let tag = XChaCha20Poly1305::new((&self.cookie).into())
+            .encrypt_in_place_detached(XNonce::from_slice(nonce), mac1, text)
+            .expect("a cookie is far below the cipher's limit of 256 GiB");
+        room.copy_from_slice(&tag);
+        CookieReply::new(message.sender(), nonce, &sealed)
+    }
+
+    /// The cookie that answers the message with this mac1; `None` when the reply does not.
+    pub fn open(&self, reply: &CookieReply, mac1: &[u8; MAC_LEN]) -> Option<Cookie> {
+        let (sealed, tag) = reply.sealed_cookie().split_at(MAC_LEN);
+        let mut cookie = Zeroizing::new(NO_MAC);
+        cookie.copy_from_slice(sealed);
+        XChaCha20Poly1305::new((&self.cookie).into())
+            .decrypt_in_place_detached(
+                XNonce::from_slice(reply.nonce()),
+                mac1,
+                &mut *cookie,
+                Tag::from_slice(tag),
+            )
+            .is_ok()
+            .then_some(Cookie(cookie))
+    }
+}
+
+/// 16 bytes that say: you receive at this address. Wiped on drop; never shown.
+#[derive(Clone)]
+pub struct Cookie(Zeroizing<[u8; MAC_LEN]>);
+
+impl Cookie {
+    /// Takes the cookie's bytes. The caller wipes its own copy.
+    pub fn new(bytes: [u8; MAC_LEN]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// What a receiver with this secret gives to who sends from `source`.
+    pub fn for_source(secret: &[u8; 32], source: SocketAddr) -> Self {
+        let port = source.port().to_be_bytes();
+        // A socket for both versions shows IPv4 as mapped addresses; another one may see the next message.
+        Self::new(match source.ip().to_canonical() {
+            IpAddr::V4(address) => mac(secret, &[&address.octets(), &port]),
+            IpAddr::V6(address) => mac(secret, &[&address.octets(), &port]),
+        })
+    }
+
+    /// The raw cookie.
+    pub fn expose(&self) -> &[u8; MAC_LEN] {
+        &self.0
+    }
+
+    /// Whether the sender has this cookie.
+    pub fn has_valid_mac2(&self, message: &(impl Authenticated + ?Sized)) -> bool {
+        let (body, mac1, mac2) = message.parts();
+        mac(&*self.0, &[body, mac1]).ct_eq(mac2).into()
+    }
+}
+
+impl core::fmt::Debug for Cookie {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Cookie(secret)")
     }
 }
 
@@ -67,8 +159,7 @@ impl Checker {
 
     /// Whether the sender knew our public key.
     pub fn has_valid_mac1(&self, message: &impl Authenticated) -> bool {
-        let (body, mac1, _) = message.parts();
-        mac(&self.keys.mac1, &[body]).ct_eq(mac1).into()
+        self.keys.has_valid_mac1(message)
     }
 
     /// Whether the sender receives at `source`: it used a cookie that we gave out for that address.
@@ -78,16 +169,9 @@ impl Checker {
         message: &impl Authenticated,
         source: SocketAddr,
     ) -> bool {
-        let Some((secret, _)) = self
-            .secret
-            .as_ref()
-            .filter(|(_, made)| is_fresh(now, *made))
-        else {
-            return false;
-        };
-        let (body, mac1, mac2) = message.parts();
-        let cookie = cookie_for(secret, source);
-        mac(&*cookie, &[body, mac1]).ct_eq(mac2).into()
+        let secret = self.secret.as_ref();
+        let secret = secret.filter(|(_, made)| is_fresh(now, *made));
+        secret.is_some_and(|(secret, _)| Cookie::for_source(secret, source).has_valid_mac2(message))
     }
 
     /// A cookie for the sender of `message`. `random` is called for the nonce, and now and then for a new
@@ -101,18 +185,11 @@ impl Checker {
     ) -> CookieReply {
         let current = self.secret.take().filter(|(_, made)| is_fresh(now, *made));
         let (secret, made) = current.unwrap_or_else(|| (random(), now));
-        let mut sealed = [0; MAC_LEN * 2];
-        let (text, room) = sealed.split_at_mut(MAC_LEN);
-        text.copy_from_slice(&*cookie_for(&secret, source));
-        let mut nonce = [0; 24];
-        nonce.copy_from_slice(&random()[..24]);
-        let (_, mac1, _) = message.parts();
-        let tag = XChaCha20Poly1305::new((&self.keys.cookie).into())
-            .encrypt_in_place_detached(XNonce::from_slice(&nonce), mac1, text)
-            .expect("a cookie is far below the cipher's limit of 256 GiB");
-        room.copy_from_slice(&tag);
+        let cookie = Cookie::for_source(&secret, source);
         self.secret = Some((secret, made));
-        CookieReply::new(message.sender(), &nonce, &sealed)
+        let random = random();
+        let nonce = random.first_chunk().expect("24 bytes of 32");
+        self.keys.seal(&cookie, nonce, message)
     }
 }
 
@@ -123,6 +200,7 @@ impl core::fmt::Debug for Checker {
 }
 
 /// The sender's side: writes the MACs of messages to one peer, with its cookie when it sent one.
+#[derive(Debug)]
 pub struct Stamper {
     keys: ReceiverKeys,
     cookie: Option<(Cookie, Instant)>,
@@ -142,62 +220,26 @@ impl Stamper {
 
     /// Writes both MACs.
     pub fn stamp(&mut self, now: Instant, message: &mut impl Authenticated) {
-        let (body, ..) = message.parts();
-        let mac1 = mac(&self.keys.mac1, &[body]);
         self.cookie.take_if(|(_, received)| {
             now.saturating_duration_since(*received) >= COOKIE_LIFETIME - COOKIE_MARGIN
         });
-        let mac2 = match &self.cookie {
-            Some((cookie, _)) => mac(&**cookie, &[body, &mac1]),
-            None => NO_MAC,
-        };
-        self.last_mac1 = Some(mac1);
-        let bytes = message.bytes_mut();
-        let macs = bytes.len() - 2 * MAC_LEN;
-        bytes[macs..macs + MAC_LEN].copy_from_slice(&mac1);
-        bytes[macs + MAC_LEN..].copy_from_slice(&mac2);
+        let cookie = self.cookie.as_ref().map(|(cookie, _)| cookie);
+        self.last_mac1 = Some(self.keys.stamp(cookie, message));
     }
 
     /// Takes a cookie that answers our last message; false when it does not.
     pub fn take_cookie(&mut self, now: Instant, reply: &CookieReply) -> bool {
-        let Some(last_mac1) = &self.last_mac1 else {
+        let mac1 = self.last_mac1.as_ref();
+        let Some(cookie) = mac1.and_then(|mac1| self.keys.open(reply, mac1)) else {
             return false;
         };
-        let (sealed, tag) = reply.sealed_cookie().split_at(MAC_LEN);
-        let mut cookie = Zeroizing::new(NO_MAC);
-        cookie.copy_from_slice(sealed);
-        let is_authentic = XChaCha20Poly1305::new((&self.keys.cookie).into())
-            .decrypt_in_place_detached(
-                XNonce::from_slice(reply.nonce()),
-                last_mac1,
-                &mut *cookie,
-                Tag::from_slice(tag),
-            )
-            .is_ok();
-        if is_authentic {
-            self.cookie = Some((cookie, now));
-            // One cookie a message: whoever recorded the reply cannot bring it back later.
-            self.last_mac1 = None;
-        }
-        is_authentic
-    }
-}
-
-impl core::fmt::Debug for Stamper {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Stamper(secret)")
+        self.cookie = Some((cookie, now));
+        // One cookie a message: whoever recorded the reply cannot bring it back later.
+        self.last_mac1 = None;
+        true
     }
 }
 
 fn is_fresh(now: Instant, made: Instant) -> bool {
     now.saturating_duration_since(made) < COOKIE_LIFETIME
-}
-
-fn cookie_for(secret: &[u8; 32], source: SocketAddr) -> Cookie {
-    let port = source.port().to_be_bytes();
-    // A socket for both versions shows IPv4 as mapped addresses; another one may see the next message.
-    Zeroizing::new(match source.ip().to_canonical() {
-        IpAddr::V4(address) => mac(secret, &[&address.octets(), &port]),
-        IpAddr::V6(address) => mac(secret, &[&address.octets(), &port]),
-    })
 }

@@ -5,6 +5,8 @@
 //! | [`messages`] | the three messages, byte for byte |
 //! | [`identity`] | our static key, and what is computed with it once a peer |
 //! | [`handshake`] | initiator and responder: a message a call, session keys at the end |
+//! | [`ikpsk2`] | the Noise pattern beneath, with any prologue and payloads |
+//! | [`layout`] | where each field of a message lies, for people |
 //! | [`reveal`] | hash and chaining key after each token, for learning and tests |
 //! | [`cookie`] | mac1, mac2, and the cookies that a busy device asks for |
 //! | [`tai64n`] | the timestamp that makes an old initiation worthless |
@@ -29,6 +31,8 @@ pub mod cookie;
 pub(crate) mod entropy;
 pub mod handshake;
 pub mod identity;
+pub mod ikpsk2;
+pub mod layout;
 pub mod messages;
 mod primitives;
 mod resolver;

@@ -2,7 +2,6 @@
 
 use core::mem::take;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use blake2::{Blake2s256, Digest};
 use chacha20poly1305::aead::{AeadInPlace, KeyInit};
@@ -40,7 +39,6 @@ impl CryptoResolver for Resolver {
                 identity: Arc::clone(&self.identity),
                 vault: self.vault.clone(),
                 peer: self.peer,
-                calls: AtomicUsize::new(0),
             }) as Box<dyn Dh>
         })
     }
@@ -82,15 +80,13 @@ struct X25519 {
     identity: Arc<Identity>,
     vault: Vault,
     peer: Option<PublicKey>,
-    /// Agreements so far.
-    calls: AtomicUsize,
 }
 
 impl X25519 {
     fn static_agreement(&self, public: &PublicKey) -> Result<Secret, Error> {
         // A responder agrees with the initiator's ephemeral key first (es), and then with its static
         // key (ss), which it has only then learnt.
-        let is_first = self.calls.fetch_add(1, Ordering::Relaxed) == 0;
+        let is_first = self.vault.begin_static_agreement();
         let is_with_peer = self.peer.map_or(!is_first, |peer| peer == *public);
         if !is_with_peer {
             return self.identity.agree_with(public).ok_or(Error::Dh);

@@ -29,6 +29,11 @@ impl Tai64n {
         last.map_or(shown, |last| shown.max(last.next()))
     }
 
+    /// The moment at this time since 1970, exactly: a device must not tell it so (see [`Self::after`]).
+    pub fn exactly(unix: Duration) -> Self {
+        Self::new(EPOCH.saturating_add(unix.as_secs()), unix.subsec_nanos())
+    }
+
     /// The timestamp that a peer sent.
     pub const fn from_bytes(bytes: [u8; TAI64N_LEN]) -> Self {
         Self(bytes)
@@ -81,6 +86,8 @@ mod tests {
         );
         assert_eq!(stamp.unix(), Some(Duration::from_secs(3)));
         assert_eq!(Tai64n::from_bytes([0; 12]).unix(), None);
+        let moment = Duration::new(1_800_000_000, 123_456_789);
+        assert_eq!(Tai64n::exactly(moment).unix(), Some(moment));
     }
 
     #[test]

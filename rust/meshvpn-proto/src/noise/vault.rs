@@ -24,6 +24,8 @@ struct Secrets {
     /// Every chaining key so far: snow goes back to an earlier one when a message is refused.
     chaining_keys: Vec<Secret>,
     recorder: Option<Recorder>,
+    /// Of our static key, since the message began.
+    static_agreements: usize,
     refused_stranger: bool,
 }
 
@@ -34,6 +36,7 @@ impl Vault {
             preshared: Zeroizing::new([0; 32]),
             chaining_keys: Vec::with_capacity(8),
             recorder,
+            static_agreements: 0,
             refused_stranger: false,
         })))
     }
@@ -58,11 +61,21 @@ impl Vault {
         self.lock().refused_stranger
     }
 
-    /// Another message begins: what was recorded of one that was refused is void.
+    /// Another message begins: what was noted of one that was refused is void.
     pub(super) fn begin_message(&self, number: usize) {
-        if let Some(recorder) = &mut self.lock().recorder {
+        let mut secrets = self.lock();
+        secrets.static_agreements = 0;
+        secrets.refused_stranger = false;
+        if let Some(recorder) = &mut secrets.recorder {
             recorder.begin_message(number);
         }
+    }
+
+    /// Takes note of an agreement of our static key; true when it is the message's first.
+    pub(super) fn begin_static_agreement(&self) -> bool {
+        let mut secrets = self.lock();
+        secrets.static_agreements += 1;
+        secrets.static_agreements == 1
     }
 
     pub(super) fn recorded(&self) -> Vec<TokenState> {

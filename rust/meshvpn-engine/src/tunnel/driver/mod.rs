@@ -12,8 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use meshvpn_proto::forward::{Control, DropReason, Tally};
-use meshvpn_proto::session::aead::{Aead, Portable, Seal};
-use meshvpn_proto::session::transport::{HEADER_LEN, OVERHEAD, Session, write_header};
+use meshvpn_proto::session::transport::Session;
 use meshvpn_proto::tunnel::{self as machine, PointToPoint, Transmit, device_mtu};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
@@ -288,17 +287,7 @@ impl Driver<'_> {
         let Session::Sealed(session) = &**session.as_ref()? else {
             return Some(message.to_vec());
         };
-        let counter = session.reserve(1)?;
-        let mut datagram = vec![0; message.len() + OVERHEAD];
-        let (header, out) = datagram.split_first_chunk_mut::<HEADER_LEN>()?;
-        write_header(header, session.remote_index, counter);
-        Portable.seal(&mut [Seal {
-            key: session.send_key(),
-            counter,
-            plaintext: message,
-            out,
-        }]);
-        Some(datagram)
+        session.seal(message)
     }
 
     fn count_drop(&self, reason: DropReason) {

@@ -2,17 +2,17 @@
 
 mod cacophony;
 mod cookies;
+mod ikpsk2;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::handshake::{HandshakeError, Initiator, Noise, Responder, SessionKeys};
+use super::handshake::{HandshakeError, Initiator, Responder, SessionKeys};
 use super::identity::Identity;
 use super::messages::{Authenticated, Initiation, Response};
 use super::reveal::{Token, TokenState};
 use super::tai64n::Tai64n;
 use crate::keys::{PresharedKey, PrivateKey, PublicKey};
-use crate::session::aead::{Aead, Portable, Seal, TAG_LEN};
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<_> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -22,46 +22,6 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 fn key(hex: &str) -> [u8; 32] {
     bytes(hex).try_into().unwrap()
-}
-
-#[test]
-fn the_cacophony_vector_holds() {
-    use cacophony::*;
-    let identities = STATICS.map(|hex| Arc::new(Identity::open(PrivateKey::new(key(hex)))));
-    let responder = PublicKey::new(key(RESPONDER));
-    assert_eq!(*identities[1].public_key(), responder);
-    let prologue = bytes(PROLOGUE);
-    let mut sides = [
-        Noise::new(&identities[0], Some(responder), &prologue, None).unwrap(),
-        Noise::new(&identities[1], None, &prologue, None).unwrap(),
-    ];
-    for (side, ephemeral) in sides.iter_mut().zip(EPHEMERALS) {
-        side.set_preshared(Some(&PresharedKey::new(key(PSK))));
-        side.vault.set_ephemeral(PrivateKey::new(key(ephemeral)));
-    }
-    for (number, (payload, message)) in MESSAGES[..2].iter().enumerate() {
-        let (payload, message) = (bytes(payload), bytes(message));
-        let mut written = vec![0; message.len()];
-        sides[number].write(number, &payload, &mut written).unwrap();
-        assert_eq!(written, message);
-        let mut read = vec![0; payload.len()];
-        sides[1 - number].read(number, &message, &mut read).unwrap();
-        assert_eq!(read, payload);
-    }
-    assert_eq!(sides[0].hash(), bytes(HASH));
-    assert_eq!(sides[1].hash(), bytes(HASH));
-    let keys = sides.each_mut().map(|side| side.split().unwrap());
-    for (number, (payload, message)) in MESSAGES[2..].iter().enumerate() {
-        let plaintext = bytes(payload);
-        let mut out = vec![0; plaintext.len() + TAG_LEN];
-        Portable.seal(&mut [Seal {
-            key: &keys[number % 2][number % 2],
-            counter: number as u64 / 2,
-            plaintext: &plaintext,
-            out: &mut out,
-        }]);
-        assert_eq!(out, bytes(message));
-    }
 }
 
 /// Two identities that know each other.
