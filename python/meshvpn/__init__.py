@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from meshvpn._meshvpn import __version__
-    from meshvpn.capture import PcapngWriter
+    from meshvpn.capture import Capture, PcapngWriter
     from meshvpn.errors import (
+        CaptureError,
         ConfigError,
         DeviceError,
         LabError,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from meshvpn.wireguard import Peer, PeerState, WireGuard, WireGuardConfig, WireGuardState
 
 __all__ = [
+    "Capture",
+    "CaptureError",
     "ConfigError",
     "DeviceError",
     "LabError",
@@ -65,6 +68,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Capture": "capture",
     "Packet": "packet",
     "PcapngWriter": "capture",
     "Peer": "wireguard",

@@ -7,6 +7,7 @@ programmer would expect, so ``except PermissionError`` and ``except meshvpn.Mesh
 from __future__ import annotations
 
 __all__ = [
+    "CaptureError",
     "ConfigError",
     "DeviceError",
     "LabError",
@@ -49,6 +50,10 @@ class DeviceError(MeshError, OSError):
 
 class NetworkError(MeshError, OSError):
     """A socket, address or route could not be set up."""
+
+
+class CaptureError(MeshError, OSError):
+    """A capture could not be written, or not completely."""
 
 
 class TunnelClosedError(MeshError, RuntimeError):
