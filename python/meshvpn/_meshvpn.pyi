@@ -1,14 +1,40 @@
 from _typeshed import SupportsGetItem
 from ipaddress import IPv4Address, IPv6Address
+from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["__version__", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "WgQuickConfig", "WgQuickPeer", "WireGuard", "WireGuardPeer", "WireGuardState", "aead_backends", "measure_aead", "next_log_record", "parse_wg_quick", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "x25519_key_pair"]
+__all__ = ["__version__", "Capture", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "WgQuickConfig", "WgQuickPeer", "WireGuard", "WireGuardPeer", "WireGuardState", "aead_backends", "measure_aead", "next_log_record", "parse_wg_quick", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "x25519_key_pair"]
 
 __version__: Final[str]
 """
 The version of the engine; the Python package carries the same one.
 """
+
+@final
+class Capture:
+    """
+    A running capture; `meshvpn.Capture` gives it names and documentation.
+    """
+    def close(self, /) -> None:
+        """
+        Ends it; everything is in the file when this returns.
+        """
+    @property
+    def dropped(self, /) -> int:
+        """
+        Datagrams that should be in it and are not.
+        """
+    @property
+    def failure(self, /) -> str | None:
+        """
+        Why it ended before it was told to.
+        """
+    @property
+    def packets(self, /) -> int:
+        """
+        Datagrams in the file.
+        """
 
 @disjoint_base
 class Packet:
@@ -258,6 +284,10 @@ class Tunnel:
         """
         Starts a tunnel: sealed when a key is given, plain otherwise.
         """
+    def capture(self, /, path: str | PathLike[str], *, secrets: bool) -> Capture:
+        """
+        Writes what goes over the network to a file; `secrets` are the keys that decrypt it.
+        """
     def close(self, /) -> None:
         """
         Ends the tunnel; the device is gone when it returns.
@@ -412,6 +442,10 @@ class WireGuard:
     def __new__(cls, /, name: str, *, change: str, addresses: SupportsGetItem[int, str], routes: SupportsGetItem[int, str], mtu: SupportsIndex | None, is_up: bool, has_uapi: bool, netns: str | None, aead: str | None) -> WireGuard:
         """
         Starts a device. `change` is what it begins with, in the words of UAPI without `set=1`.
+        """
+    def capture(self, /, path: str | PathLike[str], *, secrets: bool) -> Capture:
+        """
+        Writes what goes over the network to a file; `secrets` are the keys that decrypt it.
         """
     def change(self, /, change: str) -> None:
         """

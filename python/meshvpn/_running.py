@@ -124,28 +124,27 @@ class Running(AsyncClosing):
         """Write what goes over the network to a file in the pcapng format, until it is closed.
 
         The file has what a wire-tap sees, and, with ``secrets``, the keys of every WireGuard
-        handshake from now on: then Wireshark and tshark decrypt it by themselves. **Whoever reads such
-        a file reads the traffic, and has the device's private key**: it is created for its owner alone,
-        should not be passed on, and should be deleted soon.
+        handshake from now on: then Wireshark and tshark decrypt it by themselves. **Whoever has
+        such a file can read the traffic in it, and has the device's private key.** It is its
+        owner's alone (mode 0600); do not pass it on, and delete it soon.
 
-        Keys of sessions that began before are not kept by anyone. So with ``secrets``, peers that
-        have a session get a new one, 5 seconds after the last handshake at the earliest; until then
-        packets stay sealed in the file. So do those to a peer that has just moved, since Wireshark does
-        not follow it, until the new handshake that it gets.
+        Nobody keeps keys of sessions that began before. So with ``secrets``, peers that have a
+        session get a new one, at the earliest 5 seconds after their last handshake; until then,
+        packets stay sealed in the file.
 
-        Several captures may run at once. What cannot be written in time is left out and counted, and a
-        disk that is full ends the capture: the tunnel never waits for it.
+        Several captures may run at once. What cannot be written in time is left out and counted,
+        and a disk that is full ends the capture: the tunnel never waits for it.
 
         Args:
             path: a file, which is overwritten, or a pipe that somebody reads.
-            secrets: whether keys go into the file. Only WireGuard devices have such that Wireshark can
-                use.
+            secrets: whether keys go into the file. Only WireGuard devices have some that Wireshark
+                can use.
 
         Raises:
             CaptureError: the file cannot be written.
             ConfigError: this kind of tunnel has no secrets that Wireshark can use.
-            PermissionDeniedError: the file may not be written; or keys were to go to a file that is there
-                already and that others own or can read.
+            PermissionDeniedError: the file may not be written; or keys were to go to one that was
+                there before, and that others own or can read.
             TunnelClosedError: it is closed.
         """
         from meshvpn.capture import Capture  # noqa: PLC0415 (most tunnels are never captured)

@@ -32,13 +32,13 @@ __all__ = ["Capture", "PcapngWriter"]
 class Capture(AsyncClosing):
     """What goes over the network, on its way into a file. Begun by ``tunnel.capture(path)``.
 
-    Works as a context manager, also as an asynchronous one; ends with :meth:`close`, or together with
-    its tunnel. The file can be read meanwhile: it lags behind by the packets that are on their way.
+    Works as a context manager, also as an asynchronous one; ends with :meth:`close`, or with its
+    tunnel, also if nobody holds this any more. The file can be read meanwhile.
 
     Packets are those that a wire-tap beside this host would see: the outer ones, in the order in
-    which they were sent and received, each with its direction. Their IP headers are made up but for
-    addresses and lengths: what the kernel puts into the other fields is not known here. Each socket of
-    the tunnel is an interface of the file.
+    which they were sent and received, each with its direction. Their IP headers are made up but
+    for addresses and lengths: the other fields are the kernel's, and not known here. Each socket
+    of the tunnel is an interface of the file.
     """
 
     __slots__ = ("_handle", "_path")
@@ -78,8 +78,8 @@ class Capture(AsyncClosing):
     def close(self) -> None:
         """End it; all packets until now are in the file when it returns.
 
-        Calling it again does nothing else. In a process forked meanwhile it does nothing at all: the
-        file is the parent's.
+        Calling it again does nothing more. In a process forked meanwhile it does nothing at all:
+        the file is the parent's.
 
         Raises:
             CaptureError: not everything could be written. What :attr:`dropped` counts is no error.

@@ -100,7 +100,10 @@ pub(crate) fn capture_error(error: &EngineCaptureError) -> PyErr {
     let message = error.to_string();
     let hint = match error {
         EngineCaptureError::NoSecrets => {
-            return config_error(&message, "leave `secrets` out; WireGuard devices have such keys");
+            return config_error(
+                &message,
+                "leave `secrets` out; WireGuard devices have such keys",
+            );
         }
         EngineCaptureError::System(source) if source.kind() == io::ErrorKind::NotConnected => {
             return closed_error("nothing can be captured any more: it is closed");
@@ -115,6 +118,7 @@ pub(crate) fn capture_error(error: &EngineCaptureError) -> PyErr {
             Some(libc::EACCES | libc::EPERM | libc::EROFS) => {
                 return PermissionDeniedError::new_err(message);
             }
+            Some(libc::ENOSPC | libc::EDQUOT) => "make room there, or choose another place",
             Some(libc::ENXIO) => "nobody reads this pipe: start the reader first",
             _ => "give the path of a file in a directory that is there",
         },

@@ -26,6 +26,8 @@
 mod file;
 mod progress;
 pub mod taps;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::io;
@@ -58,7 +60,9 @@ pub enum CaptureError {
         problem: String,
     },
     /// Nothing reads captures of such a tunnel, whatever keys it is given.
-    #[error("there are no secrets to write: nothing that reads captures can decrypt this kind of tunnel")]
+    #[error(
+        "there are no secrets to write: nothing that reads captures can decrypt this kind of tunnel"
+    )]
     NoSecrets,
     /// The file took no more.
     #[error("the capture {} is not complete: {source}", path.display())]
@@ -73,7 +77,7 @@ pub enum CaptureError {
     System(io::Error),
 }
 
-/// A running capture. Dropping it ends it, as does the end of what it listens to.
+/// A running capture. It ends when it is closed, or with what it listens to; not by being dropped.
 #[derive(Debug)]
 pub struct Capture {
     path: PathBuf,
@@ -102,7 +106,10 @@ impl Capture {
         let progress = Arc::new(Progress::default());
         let (tap, queue) = Tap::new(Arc::clone(&progress), has_secrets);
         let writer = Writer::new(file, queue, Arc::clone(&progress), Arc::clone(taps), device)
-            .map_err(|source| incomplete(path, source))?;
+            .map_err(|source| CaptureError::Open {
+                path: path.to_owned(),
+                source,
+            })?;
         std::thread::Builder::new()
             .name(format!("{device}-capture"))
             .spawn(move || writer.run())
@@ -158,11 +165,4 @@ impl Capture {
 fn incomplete(path: &Path, source: io::Error) -> CaptureError {
     let path = path.to_owned();
     CaptureError::Write { path, source }
-}
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        // Who did not ask how it ended finds it in the log.
-        let _ = self.close();
-    }
 }

@@ -129,7 +129,10 @@ impl Writer {
     fn write(&mut self) {
         let packets = core::mem::take(&mut self.packets);
         if self.failure.is_none() && !self.blocks.is_empty() {
-            match self.file.append(&self.blocks, || self.progress.is_closing()) {
+            match self
+                .file
+                .append(&self.blocks, || self.progress.is_closing())
+            {
                 Ok(()) => self.progress.count_packets(packets),
                 Err(error) => {
                     self.progress.count_dropped(packets);
@@ -156,7 +159,10 @@ impl Drop for Writer {
                 warn!(device, packets, dropped, %error, "the capture ended before it was told to");
             }
             None if dropped > 0 => {
-                warn!(device, packets, dropped, "capture ended; not everything could be written in time");
+                warn!(
+                    device,
+                    packets, dropped, "capture ended; not everything could be written in time"
+                );
             }
             None => info!(device, packets, "capture ended"),
         }

@@ -159,11 +159,7 @@ impl AsFd for UdpSocket {
 }
 
 fn open(is_v4: bool) -> io::Result<OwnedFd> {
-    let family = if is_v4 {
-        libc::AF_INET
-    } else {
-        libc::AF_INET6
-    };
+    let family = if is_v4 { libc::AF_INET } else { libc::AF_INET6 };
     // SAFETY: takes no pointers; the result is checked before it is owned.
     let fd = unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
     check(fd)?;

@@ -153,8 +153,7 @@ impl WireGuardDevice {
     ///
     /// With secrets, the file has the keys of all handshakes from now on in it, and whoever reads the file
     /// reads their sessions. No key is kept of a session that began before; so peers that have one get a new one,
-    /// as soon as the last handshake is 5 s ago. Those that move get a new one too, since readers of captures
-    /// do not follow them.
+    /// as soon as the last handshake is 5 s ago.
     ///
     /// # Errors
     /// When there can be no such file, or others could read secrets in it.

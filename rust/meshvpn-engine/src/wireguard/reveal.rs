@@ -23,7 +23,10 @@ impl Driver<'_> {
         self.machine.reveal_secrets(true);
         let sessions = self.machine.renew_sessions(now());
         let device = &self.name;
-        info!(device, sessions, "keys go into a capture; peers with sessions from before get new ones");
+        info!(
+            device,
+            sessions, "keys go into a capture; peers with sessions from before get new ones"
+        );
         Ok(())
     }
 
@@ -36,24 +39,19 @@ impl Driver<'_> {
 
     /// Tells captures what an event reveals. To be called before anything is sent.
     pub(super) fn reveal(&mut self, event: &Event) {
-        match event {
-            Event::EphemeralKey {
-                peer,
-                key,
-                preshared_key,
-                ..
-            } => {
-                let lines = key_log::handshake(peer, key, preshared_key.as_ref());
-                if !self.plane.taps().reveal(&lines) {
-                    // Nobody wants to know any more.
-                    self.machine.reveal_secrets(false);
-                }
-            }
-            // Who reads captures knows a session by the endpoints of its handshake.
-            Event::Moved { slot, .. } if self.machine.is_revealing() => {
-                self.machine.renew_session(now(), *slot);
-            }
-            _ => {}
+        let Event::EphemeralKey {
+            peer,
+            key,
+            preshared_key,
+            ..
+        } = event
+        else {
+            return;
+        };
+        let lines = key_log::handshake(peer, key, preshared_key.as_ref());
+        if !self.plane.taps().reveal(&lines) {
+            // Nobody wants to know any more.
+            self.machine.reveal_secrets(false);
         }
     }
 }

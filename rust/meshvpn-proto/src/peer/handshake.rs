@@ -51,7 +51,9 @@ impl Peer {
         let now = context.now.instant;
         // With the full jitter: both sides must see more than this time between the two sessions, or they
         // may take them for such that crossed, and keep the old one.
-        let earliest = self.handshake_sent.map(|sent| sent + REKEY_TIMEOUT + REKEY_JITTER);
+        let earliest = self
+            .handshake_sent
+            .map(|sent| sent + REKEY_TIMEOUT + REKEY_JITTER);
         let at = earliest.map_or(now, |earliest| earliest.max(now)) + delay;
         self.timers.set(Timer::RenewSession, at);
         true

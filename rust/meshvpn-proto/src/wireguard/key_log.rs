@@ -63,9 +63,8 @@ mod tests {
             *identity(&key),
             format!("LOCAL_STATIC_PRIVATE_KEY = {private}\n")
         );
-        let common = format!(
-            "REMOTE_STATIC_PUBLIC_KEY = {peer}\nLOCAL_EPHEMERAL_PRIVATE_KEY = {private}\n"
-        );
+        let common =
+            format!("REMOTE_STATIC_PUBLIC_KEY = {peer}\nLOCAL_EPHEMERAL_PRIVATE_KEY = {private}\n");
         assert_eq!(*handshake(&peer, &key, None), common);
         let with_psk = handshake(&peer, &key, Some(&psk));
         let psk = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";

@@ -154,11 +154,6 @@ impl WireGuard {
         self.is_revealing = on;
     }
 
-    /// Whether it tells them, as far as was [said](Self::reveal_secrets).
-    pub fn is_revealing(&self) -> bool {
-        self.is_revealing
-    }
-
     /// Begins a handshake with each peer that has a session or is agreeing on one, as soon as the last one is
     /// [`REKEY_TIMEOUT`](crate::peer::timers::REKEY_TIMEOUT) ago: for somebody who wants keys that begin now. The
     /// sessions there are go on until then. Returns how many peers that are.
@@ -171,13 +166,6 @@ impl WireGuard {
             renewed += usize::from(self.with_peer(now, slot, renew) == Some(true));
         }
         renewed
-    }
-
-    /// The same for one peer.
-    pub fn renew_session(&mut self, now: Now, slot: usize) {
-        self.with_peer(now, slot, |peer, context| {
-            peer.renew(context, Duration::ZERO)
-        });
     }
 
     /// A packet waits because the peer in `slot` has no session.

@@ -63,7 +63,10 @@ fn write_seeds() {
         record(0, b"meshvpn"),
         record(1, b"mesh0"),
         record(2, &ping),
-        record(3, b"PRESHARED_KEY = AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"),
+        record(
+            3,
+            b"PRESHARED_KEY = AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+        ),
         record(4, &ping),
     ];
     for length in 1..=5 {

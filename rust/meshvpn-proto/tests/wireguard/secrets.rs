@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use meshvpn_proto::keys::{PresharedKey, PublicKey};
 use meshvpn_proto::noise::messages::{Initiation, Response};
+use meshvpn_proto::peer::timers::{REKEY_JITTER, REKEY_TIMEOUT};
 use meshvpn_proto::wireguard::Event;
 
 use crate::net::{FAIR, Net};
@@ -90,7 +91,11 @@ fn an_old_session_is_renewed_at_once_by_either_side() {
         let after = net.nodes[0].session(&net.key(1)).unwrap();
         assert_ne!(before.local_index, after.local_index);
         net.run(30_000);
-        assert_eq!(net.sent_by(renewing, INITIATION).len(), 1, "and that is all");
+        assert_eq!(
+            net.sent_by(renewing, INITIATION).len(),
+            1,
+            "and that is all"
+        );
     }
 }
 
@@ -111,6 +116,14 @@ fn a_young_session_is_renewed_when_the_protocol_allows_it() {
             let is_new = |node: usize| now[node].local_index != before[node].local_index;
             is_new(0) && is_new(1)
         });
+        let sent = net.transcript.iter();
+        let sent = sent.filter(|sent| sent.from == net.nodes[renewing].endpoint);
+        let messages: Vec<_> = sent
+            .filter(|sent| sent.kind() < 3)
+            .map(|sent| sent.at)
+            .collect();
+        assert_eq!(messages.len(), 2, "one of each handshake");
+        assert_eq!(messages[1] - messages[0], REKEY_TIMEOUT + REKEY_JITTER);
         assert!(waited > Duration::from_secs(4), "{waited:?}");
         net.run(1000);
         assert!(net.is_in_agreement(0, 1));
@@ -160,7 +173,11 @@ fn many_sessions_are_renewed_one_after_the_other() {
     net.transcript.clear();
     assert_eq!(renew(&mut net, 0), 5);
     net.run(1000);
-    let mut times: Vec<_> = net.sent_by(0, INITIATION).iter().map(|sent| sent.at).collect();
+    let mut times: Vec<_> = net
+        .sent_by(0, INITIATION)
+        .iter()
+        .map(|sent| sent.at)
+        .collect();
     times.dedup();
     assert_eq!(times.len(), 5);
     assert!((1..6).all(|peer| net.is_in_agreement(0, peer)));
