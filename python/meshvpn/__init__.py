@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from meshvpn._meshvpn import __version__
-    from meshvpn.capture import PcapngWriter
+    from meshvpn.capture import Capture, PcapngWriter
     from meshvpn.errors import (
         AuthenticationError,
+        CaptureError,
         ConfigError,
         DeviceError,
         LabError,
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AuthenticationError",
+    "Capture",
+    "CaptureError",
     "ConfigError",
     "DeviceError",
     "LabError",
@@ -71,6 +74,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Capture": "capture",
     "Packet": "packet",
     "PcapngWriter": "capture",
     "Peer": "wireguard",

@@ -1,9 +1,10 @@
 from _typeshed import SupportsGetItem, SupportsLenAndGetItem
 from ipaddress import IPv4Address, IPv6Address
+from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["NOISE_CONSTRUCTION", "NOISE_PROLOGUE", "__version__", "NoiseIkPsk2", "NoiseInitiator", "NoiseResponder", "NoiseTransport", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "WgQuickConfig", "WgQuickPeer", "WireGuard", "WireGuardPeer", "WireGuardState", "aead_backends", "check_noise_message", "measure_aead", "next_log_record", "noise_cookie_for_source", "noise_has_valid_mac1", "noise_has_valid_mac2", "noise_message_fields", "noise_open_cookie", "noise_seal_cookie", "noise_stamp", "parse_wg_quick", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "tai64n_after", "tai64n_exactly", "tai64n_unix", "x25519_key_pair"]
+__all__ = ["NOISE_CONSTRUCTION", "NOISE_PROLOGUE", "__version__", "Capture", "NoiseIkPsk2", "NoiseInitiator", "NoiseResponder", "NoiseTransport", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "WgQuickConfig", "WgQuickPeer", "WireGuard", "WireGuardPeer", "WireGuardState", "aead_backends", "check_noise_message", "measure_aead", "next_log_record", "noise_cookie_for_source", "noise_has_valid_mac1", "noise_has_valid_mac2", "noise_message_fields", "noise_open_cookie", "noise_seal_cookie", "noise_stamp", "parse_wg_quick", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "tai64n_after", "tai64n_exactly", "tai64n_unix", "x25519_key_pair"]
 
 NOISE_CONSTRUCTION: Final[str]
 """
@@ -19,6 +20,31 @@ __version__: Final[str]
 """
 The version of the engine; the Python package carries the same one.
 """
+
+@final
+class Capture:
+    """
+    A running capture; `meshvpn.Capture` gives it names and documentation.
+    """
+    def close(self, /) -> None:
+        """
+        Ends it; everything is in the file when this returns.
+        """
+    @property
+    def dropped(self, /) -> int:
+        """
+        Datagrams that should be in it and are not.
+        """
+    @property
+    def failure(self, /) -> str | None:
+        """
+        Why it ended before it was told to.
+        """
+    @property
+    def packets(self, /) -> int:
+        """
+        Datagrams in the file.
+        """
 
 @final
 class NoiseIkPsk2:
@@ -384,6 +410,10 @@ class Tunnel:
         """
         Starts a tunnel: sealed when a key is given, plain otherwise.
         """
+    def capture(self, /, path: str | PathLike[str], *, secrets: bool) -> Capture:
+        """
+        Writes what goes over the network to a file; `secrets` are the keys that decrypt it.
+        """
     def close(self, /) -> None:
         """
         Ends the tunnel; the device is gone when it returns.
@@ -538,6 +568,10 @@ class WireGuard:
     def __new__(cls, /, name: str, *, change: str, addresses: SupportsGetItem[int, str], routes: SupportsGetItem[int, str], mtu: SupportsIndex | None, is_up: bool, has_uapi: bool, netns: str | None, aead: str | None) -> WireGuard:
         """
         Starts a device. `change` is what it begins with, in the words of UAPI without `set=1`.
+        """
+    def capture(self, /, path: str | PathLike[str], *, secrets: bool) -> Capture:
+        """
+        Writes what goes over the network to a file; `secrets` are the keys that decrypt it.
         """
     def change(self, /, change: str) -> None:
         """

@@ -10,9 +10,11 @@ from meshvpn.errors import TunnelClosedError
 from meshvpn.stats import TunnelEvent, TunnelStats
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator, Iterator
 
     from meshvpn import _meshvpn
+    from meshvpn.capture import Capture
     from meshvpn.stats import Phase
 
 __all__ = ["Handle", "Running"]
@@ -32,6 +34,9 @@ class Handle(Protocol):
 
     def next_event(self, timeout: float | None) -> _meshvpn.TunnelEvent | None:
         """The oldest event not fetched yet."""
+
+    def capture(self, path: str | os.PathLike[str], *, secrets: bool) -> _meshvpn.Capture:
+        """Write what goes over the network to a file."""
 
     def fileno(self) -> int:
         """Readable while events wait."""
@@ -114,6 +119,37 @@ class Running(AsyncClosing):
         """All events from now on, ending when the tunnel is closed."""
         while (event := self.next_event()) is not None:
             yield event
+
+    def capture(self, path: str | os.PathLike[str], *, secrets: bool = False) -> Capture:
+        """Write what goes over the network to a file in the pcapng format, until it is closed.
+
+        The file has what a wire-tap sees, and, with ``secrets``, the keys of every WireGuard
+        handshake from now on: then Wireshark and tshark decrypt it by themselves. **Whoever has
+        such a file can read the traffic in it, and has the device's private key.** It is its
+        owner's alone (mode 0600); do not pass it on, and delete it soon.
+
+        Nobody keeps keys of sessions that began before. So with ``secrets``, peers that have a
+        session get a new one, at the earliest 5 seconds after their last handshake; until then,
+        packets stay sealed in the file.
+
+        Several captures may run at once. What cannot be written in time is left out and counted,
+        and a disk that is full ends the capture: the tunnel never waits for it.
+
+        Args:
+            path: a file, which is overwritten, or a pipe that somebody reads.
+            secrets: whether keys go into the file. Only WireGuard devices have some that Wireshark
+                can use.
+
+        Raises:
+            CaptureError: the file cannot be written.
+            ConfigError: this kind of tunnel has no secrets that Wireshark can use.
+            PermissionDeniedError: the file may not be written; or keys were to go to one that was
+                there before, and that others own or can read.
+            TunnelClosedError: it is closed.
+        """
+        from meshvpn.capture import Capture  # noqa: PLC0415 (most tunnels are never captured)
+
+        return Capture._of(self._engine.capture(path, secrets=secrets), path)
 
     def close(self) -> None:
         """End it; device, routes, sockets and threads are gone when it returns.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "AuthenticationError",
+    "CaptureError",
     "ConfigError",
     "DeviceError",
     "LabError",
@@ -52,6 +53,10 @@ class DeviceError(MeshError, OSError):
 
 class NetworkError(MeshError, OSError):
     """A socket, address or route could not be set up."""
+
+
+class CaptureError(MeshError, OSError):
+    """A capture could not be written, or not completely."""
 
 
 class TunnelClosedError(MeshError, RuntimeError):

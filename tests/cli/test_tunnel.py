@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +12,7 @@ import pytest
 
 from meshvpn import PresharedKey
 from tests.cli.command import Running, devices
+from tests.tunnel.tshark import read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,3 +126,36 @@ def test_a_key_file_that_others_can_read_is_refused(two_hosts: TwoHosts, key_fil
     assert command.remarks[0].startswith(f"error: key file {key_file}: others can read")
     assert command.remarks[1] == f"hint: chmod 600 {key_file}"
     assert "mesh0" not in devices(two_hosts.a)
+
+
+@pytest.mark.needs("tshark")
+def test_what_goes_over_the_network_can_be_captured(
+    two_hosts: TwoHosts, key_file: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.pcapng"
+    a = start("preshared", two_hosts.a, 1, key_file, "--capture", path)
+    b = start("preshared", two_hosts.b, 2, key_file)
+    a.wait_for_remark("the peer answers")
+    assert (a.end(signal.SIGINT), b.end(signal.SIGINT)) == (0, 0)
+    assert {packet.is_outbound for packet in read(path)} == {True, False}
+
+
+def test_a_capture_that_is_not_complete_is_an_error(
+    two_hosts: TwoHosts, key_file: Path, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    command = start("plain", two_hosts.a, 1, key_file, "--capture", pipe, "--json")
+    os.close(reader)
+    command.wait_for_remark("ended before it was told to")
+    assert command.end(signal.SIGINT) == 1
+    assert f"error: the capture {pipe} is not complete: Broken pipe" in command.remarks[-2]
+    assert json.loads(command.lines[0])["failure"] is None
+
+
+def test_a_capture_that_is_not_possible_is_an_error(two_hosts: TwoHosts, key_file: Path) -> None:
+    command = start("plain", two_hosts.a, 1, key_file, "--capture", "/dev/full")
+    assert command.end() == 1
+    assert "error: cannot write /dev/full: No space left" in command.remarks[-2]
+    assert devices(two_hosts.a) == {"lo", "eth0"}

@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.command import Running, devices
 from tests.tunnel.pair import ping, wait_until
+from tests.tunnel.tshark import read
 from tests.wireguard.daemon import (
     COMMAND,
     environment,
@@ -140,6 +141,8 @@ def test_an_unknown_log_level_is_named(host: Host, device: str) -> None:
         ([], "the name of the device to create is missing"),
         (["wg0", "wg1"], "'wg1' makes no sense here"),
         (["--colour", "wg0"], "'--colour' makes no sense here"),
+        (["wg0", "--capture"], "the file of the capture is missing"),
+        (["wg0", "--capture-secrets"], "the file of the capture is missing"),
     ],
 )
 def test_a_command_line_without_sense_is_status_2(
@@ -197,3 +200,35 @@ def test_nothing_is_sent_while_the_device_is_down(two_hosts: TwoHosts) -> None:
         finally:
             (SOCKETS / f"{near.device}.sock").unlink()
             wait_until_gone(near.device)
+
+
+@pytest.mark.needs("tshark")
+def test_what_it_sends_and_receives_can_be_captured_with_keys(
+    two_hosts: TwoHosts, tmp_path: Path
+) -> None:
+    near, far = sides(two_hosts.a, two_hosts.b)
+    path = tmp_path / "x.pcapng"
+    config = settings(near, far, endpoint=far.endpoint())
+    options = (f"--capture={path}", "--capture-secrets")
+    with ours(far, near), running(near, *COMMAND, "-f", *options, config=config):
+        assert ping(near, far, 4)
+    assert [packet.echo for packet in read(path) if packet.echo] == ["request 1", "reply 1"]
+
+
+def test_a_capture_that_is_not_possible_is_an_error(
+    host: Host, device: str, tmp_path: Path
+) -> None:
+    status, complaint = start(host, "--capture", str(tmp_path / "nowhere" / "x.pcapng"), device)
+    assert status == 1
+    assert complaint.startswith("error: cannot write ")
+    assert not has_device(host, device)
+
+
+def test_a_capture_in_the_background_is_where_it_was_meant_to_be(
+    host: Host, device: str, tmp_path: Path
+) -> None:
+    words = ["env", "-C", str(tmp_path), *COMMAND, "--capture", "x.pcapng", device]
+    host.run(words, env=environment())
+    assert (tmp_path / "x.pcapng").stat().st_size > 0
+    os.kill(processes(device)[0], signal.SIGTERM)
+    wait_until_gone(device)

@@ -15,6 +15,7 @@ from meshvpn.errors import TunnelClosedError
 from meshvpn.tunnel import Tunnel
 
 if TYPE_CHECKING:
+    from meshvpn.capture import Capture
     from meshvpn.cli.reader import Settings
     from meshvpn.stats import TunnelStats
 
@@ -25,13 +26,16 @@ def run(settings: Settings) -> None:
     """Run a tunnel until SIGINT, SIGTERM or SIGHUP.
 
     Raises:
-        MeshError: it could not be started, or its device was deleted.
+        MeshError: it could not be started, its device was deleted, or the capture is not complete.
     """
     log_to_stderr(verbose=settings.verbose)
     tunnel: Tunnel | None = None
+    capture: Capture | None = None
     with until_stopped():
         tunnel = _start(settings)
         with tunnel:
+            if settings.capture is not None:
+                capture = tunnel.capture(settings.capture)  # ends with the tunnel
             for _event in tunnel.events():  # the engine logs them; they end when the tunnel does
                 pass
     if tunnel is None:  # told to stop before it stood
@@ -42,6 +46,8 @@ def run(settings: Settings) -> None:
         sys.stdout.write(text + "\n")
     if figures.failure is not None:
         raise TunnelClosedError(f"{tunnel.name}: {figures.failure}")
+    if capture is not None:
+        capture.close()  # says so if it is not complete
 
 
 def _start(settings: Settings) -> Tunnel:

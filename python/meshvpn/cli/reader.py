@@ -35,6 +35,8 @@ class Settings(NamedTuple):
     aead: str | None
     report: Literal["none", "text", "json"]
     """What to print at the end."""
+    capture: str | None
+    """Where to write what goes over the network."""
     verbose: bool
 
 

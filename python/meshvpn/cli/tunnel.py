@@ -47,6 +47,10 @@ _Mark: TypeAlias = Annotated[
     ),
 ]
 _Stats: TypeAlias = Annotated[bool, typer.Option("--stats", help="Print figures at the end.")]
+_Capture: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write what goes over the network to a pcapng file."),
+]
 _Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print figures at the end as JSON.")]
 
 
@@ -62,6 +66,7 @@ def plain(
     mtu: Mtu = None,
     netns: Namespace = None,
     mark: _Mark = None,
+    capture: _Capture = None,
     stats: _Stats = False,
     as_json: _Json = False,
     verbose: Verbose = False,
@@ -79,6 +84,7 @@ def plain(
         key_file=None,
         aead=None,
         report=_report(stats=stats, as_json=as_json),
+        capture=None if capture is None else str(capture),
         verbose=verbose,
     )
     context.obj(settings)
@@ -103,6 +109,7 @@ def preshared(
     ] = None,
     netns: Namespace = None,
     mark: _Mark = None,
+    capture: _Capture = None,
     stats: _Stats = False,
     as_json: _Json = False,
     verbose: Verbose = False,
@@ -124,6 +131,7 @@ def preshared(
         key_file=str(key_file),
         aead=aead,
         report=_report(stats=stats, as_json=as_json),
+        capture=None if capture is None else str(capture),
         verbose=verbose,
     )
     context.obj(settings)

@@ -35,10 +35,13 @@ A WireGuard device in user space, for wg and wg-quick to configure:
 It goes to the background when the device is ready, and ends when the device
 or /var/run/wireguard/INTERFACE.sock is removed.
 
-  -f, --foreground  Stay in the foreground, until Ctrl-C.
-      --aead NAME   The AEAD implementation: aws-lc, ipsec-mb or portable.
-      --version     Print the version and exit.
-  -h, --help        Print this and exit.
+  -f, --foreground        Stay in the foreground, until Ctrl-C.
+      --aead NAME         The AEAD implementation: aws-lc, ipsec-mb or portable.
+      --capture FILE      Write what goes over the network to a pcapng file.
+      --capture-secrets   And the keys that decrypt it: for Wireshark, and for
+                          everyone else who has the file.
+      --version           Print the version and exit.
+  -h, --help              Print this and exit.
 
 LOG_LEVEL in the environment is silent, error (the default) or verbose.
 """
@@ -47,6 +50,16 @@ _LEVELS = {"silent": None, "error": "WARNING", "verbose": "DEBUG", "debug": "DEB
 """Levels of wireguard-go, and Python's."""
 
 _READY = b"ready"
+
+
+class _Settings:
+    """A command line."""
+
+    name = ""
+    aead: str | None = None
+    capture: str | None = None
+    secrets = False
+    stays = False
 
 
 def main() -> int:
@@ -62,7 +75,7 @@ def run(program: str, arguments: list[str]) -> int:
         arguments: what stood behind that.
     """
     open_what_is_closed()
-    name, aead, stays = None, None, False
+    settings = _Settings()
     rest = iter(arguments)
     for argument in rest:
         if argument in {"-h", "--help"}:
@@ -72,22 +85,30 @@ def run(program: str, arguments: list[str]) -> int:
             sys.stdout.write(f"{_meshvpn.__version__}\n")
             return 0
         if argument in {"-f", "--foreground"}:
-            stays = True
-        elif argument == "--aead":
-            aead = next(rest, "")
-        elif argument.startswith("--aead="):
-            aead = argument.removeprefix("--aead=")
-        elif argument.startswith("-") or name is not None:
+            settings.stays = True
+        elif argument == "--capture-secrets":
+            settings.secrets = True
+        elif argument.partition("=")[0] in {"--aead", "--capture"}:
+            option, equals, value = argument.partition("=")
+            setattr(settings, option.removeprefix("--"), value if equals else next(rest, ""))
+        elif argument.startswith("-") or settings.name:
             return _refuse(program, f"{argument!r} makes no sense here")
         else:
-            name = argument
-    if name is None:
-        return _refuse(program, "the name of the device to create is missing")
-    if os.environ.get("LOG_LEVEL", "error") not in _LEVELS:
-        return _refuse(
-            program, f"LOG_LEVEL: {os.environ['LOG_LEVEL']!r} is none of {', '.join(_LEVELS)}"
-        )
-    return _serve_here(name, aead) if stays else _serve_in_background(name, aead)
+            settings.name = argument
+    if complaint := _complaint_about(settings):
+        return _refuse(program, complaint)
+    return _serve_here(settings) if settings.stays else _serve_in_background(settings)
+
+
+def _complaint_about(settings: _Settings) -> str | None:
+    if not settings.name:
+        return "the name of the device to create is missing"
+    if settings.capture == "" or (settings.secrets and settings.capture is None):
+        return "the file of the capture is missing: --capture FILE"
+    level = os.environ.get("LOG_LEVEL", "error")
+    if level not in _LEVELS:
+        return f"LOG_LEVEL: {level!r} is none of {', '.join(_LEVELS)}"
+    return None
 
 
 def _refuse(program: str, complaint: str) -> int:
@@ -95,21 +116,21 @@ def _refuse(program: str, complaint: str) -> int:
     return 2
 
 
-def _serve_here(name: str, aead: str | None) -> int:
+def _serve_here(settings: _Settings) -> int:
     try:
-        _serve(name, aead, lambda: None, logs=True)
+        _serve(settings, lambda: None, logs=True)
     except Exception as error:  # noqa: BLE001 (whatever it is, it is for the user to read)
         sys.stderr.write(_complaint(error))
         return 1
     return 0
 
 
-def _serve_in_background(name: str, aead: str | None) -> int:
+def _serve_in_background(settings: _Settings) -> int:
     """Fork before there is any thread, and wait for the child's word that the device is ready."""
     receiving, sending = os.pipe()
     if os.fork() == 0:
         os.close(receiving)
-        _serve_and_exit(name, aead, sending)
+        _serve_and_exit(settings, sending)
     os.close(sending)
     said = b""
     while piece := os.read(receiving, 65536):
@@ -117,11 +138,11 @@ def _serve_in_background(name: str, aead: str | None) -> int:
     if said == _READY:
         return 0
     text = said.decode(errors="replace")
-    sys.stderr.write(text or f"error: {name}: it ended without a word\n")
+    sys.stderr.write(text or f"error: {settings.name}: it ended without a word\n")
     return 1
 
 
-def _serve_and_exit(name: str, aead: str | None, sending: int) -> None:
+def _serve_and_exit(settings: _Settings, sending: int) -> None:
     is_ready = False
 
     def ready() -> None:
@@ -134,7 +155,7 @@ def _serve_and_exit(name: str, aead: str | None, sending: int) -> None:
     try:
         os.setsid()
         _drop_descriptors(besides=sending)
-        _serve(name, aead, ready, logs="LOG_LEVEL" in os.environ)
+        _serve(settings, ready, logs="LOG_LEVEL" in os.environ)
         status = 0
     except Exception as error:  # noqa: BLE001 (the parent shows it; nobody else would)
         if not is_ready:
@@ -168,14 +189,15 @@ def _leave_terminal() -> None:
     os.close(nowhere)
 
 
-def _serve(name: str, aead: str | None, ready: Callable[[], None], *, logs: bool) -> None:
+def _serve(settings: _Settings, ready: Callable[[], None], *, logs: bool) -> None:
     """Run the device to its end; ``ready`` is called when ``wg`` may connect."""
     level = _LEVELS[os.environ.get("LOG_LEVEL", "error")]
     if logs and level is not None:
         _log(level)
+    capture = None
     with until_stopped():
         device = _meshvpn.WireGuard(
-            name,
+            settings.name,
             change="",
             addresses=[],
             routes=[],
@@ -183,13 +205,17 @@ def _serve(name: str, aead: str | None, ready: Callable[[], None], *, logs: bool
             is_up=False,
             has_uapi=True,
             netns=None,
-            aead=aead,
+            aead=settings.aead,
         )
         try:
+            if settings.capture is not None:
+                capture = device.capture(settings.capture, secrets=settings.secrets)
             ready()
             _wait_until_closed(device)
         finally:
-            device.close()
+            device.close()  # which ends the capture
+    if capture is not None:
+        capture.close()  # says so if it is not complete
 
 
 def _wait_until_closed(device: _meshvpn.WireGuard) -> None:

@@ -5,12 +5,14 @@
 //! |---|---|
 //! | [`tunnel`] | a running point-to-point tunnel |
 //! | [`dataplane`] | the two threads that forward packets |
+//! | [`capture`] | what went over the network, in a file |
 //! | [`tun`], [`udp`] | frames and datagrams, many a system call |
 //! | [`aead`] | the fast ciphers, and the choice between them |
 //! | [`netlink`], [`netns`] | devices, addresses, routes; network namespaces |
 //! | [`offload`], [`wait`] | what this kernel can; waiting and waking |
 
 pub mod aead;
+pub mod capture;
 pub mod dataplane;
 mod driver_thread;
 pub mod netlink;

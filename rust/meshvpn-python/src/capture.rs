@@ -1,12 +1,44 @@
-//! Blocks of capture files in the pcapng format; `meshvpn.PcapngWriter` makes files of them.
+//! Capture files in the pcapng format: running captures, and blocks of which `meshvpn.PcapngWriter` makes files.
 
 use std::time::Duration;
 
+use meshvpn_engine::capture as engine;
 use meshvpn_proto::packet::pcapng::{self, Direction};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::errors::config_error;
+use crate::errors::{capture_error, config_error};
+
+/// A running capture; `meshvpn.Capture` gives it names and documentation.
+#[pyclass(frozen, module = "meshvpn._meshvpn")]
+pub(crate) struct Capture(pub(crate) engine::Capture);
+
+#[pymethods]
+impl Capture {
+    /// Datagrams in the file.
+    #[getter]
+    fn packets(&self) -> u64 {
+        self.0.packets()
+    }
+
+    /// Datagrams that should be in it and are not.
+    #[getter]
+    fn dropped(&self) -> u64 {
+        self.0.dropped()
+    }
+
+    /// Why it ended before it was told to.
+    #[getter]
+    fn failure(&self) -> Option<String> {
+        self.0.failure()
+    }
+
+    /// Ends it; everything is in the file when this returns.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.close())
+            .map_err(|error| capture_error(&error))
+    }
+}
 
 /// The beginning of a file, which names the application that writes it.
 #[pyfunction]

@@ -1,5 +1,6 @@
 //! The engine's errors as the exceptions of `meshvpn.errors`, each with the way out.
 
+use meshvpn_engine::capture::CaptureError as EngineCaptureError;
 use meshvpn_engine::netlink::NetlinkError;
 use meshvpn_engine::tun::OpenError;
 use meshvpn_engine::tun::monitor::MonitorError;
@@ -10,6 +11,7 @@ use pyo3::types::{IntoPyDict, PyType};
 use std::io;
 
 pyo3::import_exception!(meshvpn.errors, AuthenticationError);
+pyo3::import_exception!(meshvpn.errors, CaptureError);
 pyo3::import_exception!(meshvpn.errors, ConfigError);
 pyo3::import_exception!(meshvpn.errors, DeviceError);
 pyo3::import_exception!(meshvpn.errors, NetworkError);
@@ -123,6 +125,39 @@ pub(crate) fn tunnel_error(error: &TunnelError) -> PyErr {
         }
         _ => DeviceError::new_err(message),
     }
+}
+
+/// Why there is no capture, or why it is not complete.
+pub(crate) fn capture_error(error: &EngineCaptureError) -> PyErr {
+    let message = error.to_string();
+    let hint = match error {
+        EngineCaptureError::NoSecrets => {
+            return config_error(
+                &message,
+                "leave `secrets` out; WireGuard devices have such keys",
+            );
+        }
+        EngineCaptureError::System(source) if source.kind() == io::ErrorKind::NotConnected => {
+            return closed_error("nothing can be captured any more: it is closed");
+        }
+        EngineCaptureError::Exposed { .. } => {
+            return Python::attach(|py| {
+                let hint = "remove it or choose another path: a new file is its owner's alone";
+                with_hint(py, &py.get_type::<PermissionDeniedError>(), &message, hint)
+            });
+        }
+        EngineCaptureError::Open { source, .. } => match source.raw_os_error() {
+            Some(libc::EACCES | libc::EPERM | libc::EROFS) => {
+                return PermissionDeniedError::new_err(message);
+            }
+            Some(libc::ENOSPC | libc::EDQUOT) => "make room there, or choose another place",
+            Some(libc::ENXIO) => "nobody reads this pipe: start the reader first",
+            _ => "give the path of a file in a directory that is there",
+        },
+        EngineCaptureError::System(_) => "the process may be at its limit of threads: ulimit -u",
+        _ => "packets until then are in the file; is there room on the disk?",
+    };
+    Python::attach(|py| with_hint(py, &py.get_type::<CaptureError>(), &message, hint))
 }
 
 /// Why a device could not be created.

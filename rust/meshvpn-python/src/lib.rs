@@ -37,7 +37,7 @@ mod _meshvpn {
     #[pymodule_export]
     use crate::aead::{aead_backends, measure_aead};
     #[pymodule_export]
-    use crate::capture::{pcapng_interface, pcapng_packet, pcapng_section_header};
+    use crate::capture::{Capture, pcapng_interface, pcapng_packet, pcapng_section_header};
     #[pymodule_export]
     use crate::keys::x25519_key_pair;
     #[pymodule_export]

@@ -1,6 +1,7 @@
 //! Running tunnels.
 
 use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
 use meshvpn_engine::aead::Backend;
@@ -12,8 +13,9 @@ use meshvpn_proto::tunnel::Framing;
 use pyo3::prelude::*;
 use zeroize::Zeroizing;
 
+use crate::capture::Capture;
 use crate::config::{interfaces, networks, number, socket_address};
-use crate::errors::{config_error, tunnel_error};
+use crate::errors::{capture_error, config_error, tunnel_error};
 use crate::wait::wait_for;
 
 /// A running tunnel; `meshvpn.Tunnel` gives it names and documentation.
@@ -117,6 +119,14 @@ impl Tunnel {
     #[pyo3(signature = (timeout))]
     fn next_event(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<TunnelEvent>> {
         next_event(py, self.0.status(), timeout)
+    }
+
+    /// Writes what goes over the network to a file; `secrets` are the keys that decrypt it.
+    #[pyo3(signature = (path, *, secrets))]
+    fn capture(&self, py: Python<'_>, path: PathBuf, secrets: bool) -> PyResult<Capture> {
+        py.detach(|| self.0.capture(&path, secrets))
+            .map(Capture)
+            .map_err(|error| capture_error(&error))
     }
 
     /// Readable while events wait.

@@ -1,14 +1,16 @@
 //! Running WireGuard devices.
 
 use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 
 use meshvpn_engine::tunnel::Phase;
 use meshvpn_engine::wireguard::{PeerSnapshot, WireGuardConfig, WireGuardDevice};
 use meshvpn_proto::config::uapi::{DeviceChange, Request, Requests};
 use pyo3::prelude::*;
 
+use crate::capture::Capture;
 use crate::config::{interfaces, networks, number};
-use crate::errors::{config_error, tunnel_error};
+use crate::errors::{capture_error, config_error, tunnel_error};
 use crate::tunnel::{TunnelEvent, TunnelSnapshot, backend, next_event, snapshot, wait_until_up};
 
 /// A running device; `meshvpn.WireGuard` gives it names and documentation.
@@ -129,6 +131,14 @@ impl WireGuard {
     #[pyo3(signature = (timeout))]
     fn next_event(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<TunnelEvent>> {
         next_event(py, self.0.status(), timeout)
+    }
+
+    /// Writes what goes over the network to a file; `secrets` are the keys that decrypt it.
+    #[pyo3(signature = (path, *, secrets))]
+    fn capture(&self, py: Python<'_>, path: PathBuf, secrets: bool) -> PyResult<Capture> {
+        py.detach(|| self.0.capture(&path, secrets))
+            .map(Capture)
+            .map_err(|error| capture_error(&error))
     }
 
     /// Readable while events wait.

@@ -27,6 +27,7 @@ use meshvpn_proto::forward::{Confirmed, Control, Inbound, Outbound, SharedPeers}
 use meshvpn_proto::session::aead::Aead;
 use tokio::sync::mpsc;
 
+use crate::capture::taps::Taps;
 use crate::tun::{Device, Queue};
 use crate::udp::{BUFFER_LEN, UdpSocket};
 use crate::wait::{Waiter, Waker};
@@ -64,6 +65,7 @@ struct Shared<P> {
     sockets: Sockets,
     peers: Arc<P>,
     counters: Arc<Counters>,
+    taps: Arc<Taps>,
     waker: Waker,
     is_stopping: AtomicBool,
     /// Wakes the sending thread alone: frames that waited may go.
@@ -99,6 +101,7 @@ impl<P: SharedPeers> DataPlane<P> {
             sockets: Sockets::new(sockets, &waker)?,
             peers,
             counters: Arc::default(),
+            taps: Arc::default(),
             waker,
             is_stopping: AtomicBool::new(false),
             resume: Waker::new()?,
@@ -135,6 +138,11 @@ impl<P: SharedPeers> DataPlane<P> {
         &self.shared.sockets
     }
 
+    /// Where captures listen to what goes through the sockets.
+    pub fn taps(&self) -> &Arc<Taps> {
+        &self.shared.taps
+    }
+
     /// Sends what waited for sessions that are there now, and drops what was given up.
     pub fn resume(&self) {
         self.shared.must_resume.store(true, Ordering::Release);
@@ -169,7 +177,7 @@ impl<P: SharedPeers> DataPlane<P> {
     }
 }
 
-/// Stops both threads and waits for them; then the device and the sockets are closed.
+/// Stops both threads and waits for them, ends captures; then the device and the sockets are closed.
 impl<P> Drop for DataPlane<P> {
     fn drop(&mut self) {
         self.shared.is_stopping.store(true, Ordering::Release);
@@ -178,6 +186,7 @@ impl<P> Drop for DataPlane<P> {
             // A thread that panicked has said so on stderr; there is nothing left to stop.
             let _ = thread.join();
         }
+        self.shared.taps.close();
     }
 }
 

@@ -9,6 +9,7 @@ use meshvpn_proto::forward::virtio::{self, Header};
 use meshvpn_proto::forward::{Arrival, DropReason, Inbound, IpView, SharedPeers};
 
 use super::{Report, Shared};
+use crate::capture::taps::Listening;
 use crate::udp::{BUFFER_LEN, BUFFERS, Receiver, UdpSocket};
 
 /// Batches from one socket before it is the next one's turn.
@@ -67,6 +68,9 @@ impl<P: SharedPeers> Thread<'_, P> {
                 break;
             };
             had_any = true;
+            if let Some(listeners) = self.shared.taps.load() {
+                tell(listeners.at(place), socket, self.receiver.arrivals());
+            }
             self.forward()?;
             if !is_full {
                 break;
@@ -101,6 +105,18 @@ impl<P: SharedPeers> Thread<'_, P> {
         self.shared.report_activity();
         self.shared.counters.rx.add(&self.inbound.take_tally());
         Ok(())
+    }
+}
+
+/// Tells those who listen to `socket` what it has received.
+fn tell<'a>(
+    listening: Listening<'_>,
+    socket: &UdpSocket,
+    arrivals: impl Iterator<Item = Arrival<'a>>,
+) {
+    for arrival in arrivals {
+        let local = socket.local_towards(arrival.local, arrival.source);
+        listening.received(arrival.source, local, arrival.bytes, arrival.segment_size);
     }
 }
 

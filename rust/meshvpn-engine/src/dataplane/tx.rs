@@ -7,6 +7,7 @@ use meshvpn_proto::forward::{DropReason, Outbound, Peers, SharedPeers, Transmit}
 use meshvpn_proto::tunnel::Outer;
 
 use super::{Report, Shared};
+use crate::capture::taps::Listening;
 use crate::udp::{SendOutcome, UdpSocket};
 use crate::wait::Waiter;
 
@@ -93,10 +94,13 @@ fn flush<P: SharedPeers>(shared: &Shared<P>, outbound: &mut Outbound, peers: &P:
 
 fn send<P: SharedPeers>(shared: &Shared<P>, outbound: &mut Outbound, peers: &P::Batch<'_>) {
     let sockets = shared.sockets.load();
+    let listeners = shared.taps.load();
     let mut total = SendOutcome::default();
     for transmit in outbound.transmits() {
-        total += match sockets.get(transmit.path.socket) {
-            Some(Some(socket)) => transmit_one(shared, socket, &transmit, peers),
+        let place = transmit.path.socket;
+        let listening = listeners.as_ref().map(|listeners| listeners.at(place));
+        total += match sockets.get(place) {
+            Some(Some(socket)) => transmit_one(shared, socket, &transmit, peers, listening),
             _ => SendOutcome::failed(transmit.datagrams()),
         };
     }
@@ -112,6 +116,7 @@ fn transmit_one<P: SharedPeers>(
     socket: &UdpSocket,
     transmit: &Transmit<'_>,
     peers: &P::Batch<'_>,
+    listening: Option<Listening<'_>>,
 ) -> SendOutcome {
     let path = transmit.path;
     let slot = peers.slot(transmit.slot);
@@ -131,9 +136,16 @@ fn transmit_one<P: SharedPeers>(
             } else {
                 &NEVER_SEGMENTED
             },
+            listening,
         );
     }
     let headers = Outer::towards(path.destination.ip()).overhead();
     let path_mtu = (slot.datagram_max.load(Ordering::Relaxed) as u16).saturating_add(headers);
-    socket.send_fragmented(transmit.contents, path.source, path.destination, path_mtu)
+    socket.send_fragmented(
+        transmit.contents,
+        path.source,
+        path.destination,
+        path_mtu,
+        listening,
+    )
 }

@@ -13,8 +13,11 @@ mod config;
 mod driver;
 mod status;
 
+use std::path::Path;
 use std::sync::Arc;
 
+use crate::capture::taps::Taps;
+use crate::capture::{Capture, CaptureError};
 use crate::dataplane::counters::Counters;
 use crate::driver_thread::DriverThread;
 pub use config::{TunnelConfig, TunnelError};
@@ -27,6 +30,7 @@ pub struct Tunnel {
     name: String,
     aead: &'static str,
     counters: Arc<Counters>,
+    taps: Arc<Taps>,
     status: Arc<Status>,
     driver: DriverThread,
 }
@@ -35,6 +39,7 @@ pub struct Tunnel {
 struct Started {
     aead: &'static str,
     counters: Arc<Counters>,
+    taps: Arc<Taps>,
 }
 
 impl Tunnel {
@@ -47,7 +52,7 @@ impl Tunnel {
         config.check()?;
         let name = config.name.clone();
         let status = Arc::new(Status::new().map_err(TunnelError::System)?);
-        let (driver, Started { aead, counters }) = DriverThread::start(
+        let (driver, started) = DriverThread::start(
             &name,
             TunnelError::System,
             {
@@ -59,10 +64,16 @@ impl Tunnel {
                 move || status.close(Some("the driver panicked".into()))
             },
         )?;
+        let Started {
+            aead,
+            counters,
+            taps,
+        } = started;
         Ok(Self {
             name,
             aead,
             counters,
+            taps,
             status,
             driver,
         })
@@ -86,6 +97,19 @@ impl Tunnel {
     /// Its phase, MTU and events.
     pub fn status(&self) -> &Status {
         &self.status
+    }
+
+    /// Writes what goes over the network to the file at `path`, until the tunnel or the [`Capture`] is closed.
+    ///
+    /// # Errors
+    /// When there can be no such file; and [`CaptureError::NoSecrets`], if those are wanted.
+    pub fn capture(&self, path: &Path, has_secrets: bool) -> Result<Capture, CaptureError> {
+        if has_secrets {
+            return Err(CaptureError::NoSecrets);
+        }
+        let (capture, tap) = Capture::prepare(path, &self.name, &self.taps, false)?;
+        self.taps.attach(tap).map_err(CaptureError::System)?;
+        Ok(capture)
     }
 
     /// Ends all threads and removes the device. Returns when that is done; calling it again does

@@ -5,9 +5,11 @@
 //! | this one | a socket with the options that the data plane needs |
 //! | `send` | one `sendmsg` for a run of datagrams (`UDP_SEGMENT`), with fallbacks |
 //! | `receive` | one `recvmmsg` for many buffers, each a run of datagrams (`UDP_GRO`) |
+//! | `local` | which of our addresses a datagram leaves from |
 //! | `address` | socket addresses as the kernel wants them |
 
 mod address;
+mod local;
 mod receive;
 mod send;
 
@@ -51,20 +53,8 @@ impl UdpSocket {
     /// # Errors
     /// The kernel's, when the address cannot be had or the mark needs a privilege.
     pub fn bind(local: SocketAddr, mark: Option<u32>) -> io::Result<Self> {
-        let family = if local.is_ipv4() {
-            libc::AF_INET
-        } else {
-            libc::AF_INET6
-        };
-        // SAFETY: takes no pointers; the result is checked before it is owned.
-        let fd = unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         let mut socket = Self {
-            fd,
+            fd: open(local.is_ipv4())?,
             is_v4: local.is_ipv4(),
             local,
             discovery: if local.is_ipv4() {
@@ -78,7 +68,7 @@ impl UdpSocket {
         let address = RawAddress::new(local);
         // SAFETY: pointer and length describe `address`, which lives through the call.
         check(unsafe { libc::bind(socket.raw(), address.as_ptr(), address.len()) })?;
-        socket.local = socket.local_address()?;
+        socket.local = local::name(&socket.fd)?;
         Ok(socket)
     }
 
@@ -149,16 +139,6 @@ impl UdpSocket {
         }
     }
 
-    fn local_address(&self) -> io::Result<SocketAddr> {
-        let mut address = RawAddress::empty();
-        let mut len = address.len();
-        // SAFETY: the kernel writes at most `len` bytes to `address`, which has that many.
-        check(unsafe { libc::getsockname(self.raw(), address.as_mut_ptr(), &raw mut len) })?;
-        address
-            .to_socket_addr()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
-    }
-
     fn set<T>(&self, level: libc::c_int, option: libc::c_int, value: T) -> io::Result<()> {
         let len = size_of::<T>() as libc::socklen_t;
         // SAFETY: pointer and length describe `value`, which lives through the call.
@@ -176,6 +156,15 @@ impl AsFd for UdpSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+fn open(is_v4: bool) -> io::Result<OwnedFd> {
+    let family = if is_v4 { libc::AF_INET } else { libc::AF_INET6 };
+    // SAFETY: takes no pointers; the result is checked before it is owned.
+    let fd = unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    check(fd)?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::address::RawAddress;
 use super::{UDP_SEGMENT, UdpSocket};
+use crate::capture::taps::Listening;
 
 /// What became of a run of datagrams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,6 +21,16 @@ pub struct SendOutcome {
     pub failed: u64,
 }
 
+/// What goes out by one system call.
+struct Message<'a> {
+    contents: &'a [u8],
+    /// Length of each datagram but perhaps the last, where there are several.
+    segment: Option<usize>,
+    destination: SocketAddr,
+    flags: libc::c_int,
+    listening: Option<Listening<'a>>,
+}
+
 /// Room for the control messages of a send: a segment size and a source address.
 const CONTROL_LEN: usize = 64;
 
@@ -30,23 +41,31 @@ impl UdpSocket {
     /// Sends `contents` to `destination`, cut into datagrams of `segment_size` bytes if given.
     ///
     /// When the kernel cannot segment towards there, the same bytes go out one by one, and `sends_singly`
-    /// is set so that it is not asked again.
-    pub fn send(
+    /// is set so that it is not asked again. `listening` hears what is sent, here and below.
+    pub(crate) fn send(
         &self,
         contents: &[u8],
         segment_size: Option<usize>,
         source: Option<IpAddr>,
         destination: SocketAddr,
         sends_singly: &AtomicBool,
+        listening: Option<Listening<'_>>,
     ) -> SendOutcome {
         let mut outcome = SendOutcome::default();
+        let message = |contents, segment| Message {
+            contents,
+            segment,
+            destination,
+            flags: 0,
+            listening,
+        };
         let Some(segment) = segment_size else {
-            outcome.count(self.send_message(contents, None, source, destination, 0), 1);
+            outcome.count(self.send_message(&message(contents, None), source), 1);
             return outcome;
         };
         let count = contents.len().div_ceil(segment) as u64;
         if !sends_singly.load(Ordering::Relaxed) {
-            match self.send_message(contents, Some(segment), source, destination, 0) {
+            match self.send_message(&message(contents, Some(segment)), source) {
                 Err(error) if is_segmentation_refused(&error) => {}
                 result => {
                     outcome.count(result, count);
@@ -55,7 +74,7 @@ impl UdpSocket {
             }
         }
         for datagram in contents.chunks(segment) {
-            outcome.count(self.send_message(datagram, None, source, destination, 0), 1);
+            outcome.count(self.send_message(&message(datagram, None), source), 1);
         }
         if outcome.sent == count {
             // One by one all of them leave, so it was segmentation that did not work.
@@ -66,21 +85,29 @@ impl UdpSocket {
 
     /// Sends a datagram that is longer than the path takes: the IP layer cuts it into packets of at
     /// most `path_mtu` bytes, and routers may cut it further.
-    pub fn send_fragmented(
+    pub(crate) fn send_fragmented(
         &self,
         datagram: &[u8],
         source: Option<IpAddr>,
         destination: SocketAddr,
         path_mtu: u16,
+        listening: Option<Listening<'_>>,
     ) -> SendOutcome {
         let _fragmenting = self
             .fragmenting
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let mut outcome = SendOutcome::default();
+        let message = Message {
+            contents: datagram,
+            segment: None,
+            destination,
+            flags: 0,
+            listening,
+        };
         let result = self
             .allow_fragments(Some(path_mtu))
-            .and_then(|()| self.send_message(datagram, None, source, destination, 0));
+            .and_then(|()| self.send_message(&message, source));
         outcome.count(result, 1);
         outcome.count(self.allow_fragments(None), 0);
         outcome
@@ -88,20 +115,26 @@ impl UdpSocket {
 
     /// Sends a datagram of a driver, which never waits for room; and one that must not be fragmented even if
     /// another thread is just sending one that may: a probe of the path MTU.
-    pub fn send_unfragmented(
+    pub(crate) fn send_unfragmented(
         &self,
         datagram: &[u8],
         source: Option<IpAddr>,
         destination: SocketAddr,
+        listening: Option<Listening<'_>>,
     ) -> SendOutcome {
         let _fragmenting = self
             .fragmenting
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let mut outcome = SendOutcome::default();
-        let flags = libc::MSG_DONTWAIT;
-        let result = self.send_message(datagram, None, source, destination, flags);
-        outcome.count(result, 1);
+        let message = Message {
+            contents: datagram,
+            segment: None,
+            destination,
+            flags: libc::MSG_DONTWAIT,
+            listening,
+        };
+        outcome.count(self.send_message(&message, source), 1);
         outcome
     }
 
@@ -121,30 +154,41 @@ impl UdpSocket {
     }
 
     /// Sends from `source` if that is still one of our addresses, else from where the kernel likes.
-    fn send_message(
-        &self,
-        contents: &[u8],
-        segment: Option<usize>,
-        source: Option<IpAddr>,
-        destination: SocketAddr,
-        flags: libc::c_int,
-    ) -> io::Result<()> {
-        match self.send_message_from(contents, segment, source, destination, flags) {
+    fn send_message(&self, message: &Message<'_>, source: Option<IpAddr>) -> io::Result<()> {
+        match self.send_message_from(message, source) {
             Err(error) if source.is_some() && is_source_refused(&error) => {
-                self.send_message_from(contents, segment, None, destination, flags)
+                self.send_message_from(message, None)
             }
             result => result,
         }
     }
 
-    fn send_message_from(
-        &self,
-        contents: &[u8],
-        segment: Option<usize>,
-        source: Option<IpAddr>,
-        destination: SocketAddr,
-        flags: libc::c_int,
-    ) -> io::Result<()> {
+    fn send_message_from(&self, message: &Message<'_>, source: Option<IpAddr>) -> io::Result<()> {
+        let Some(listening) = message.listening else {
+            return self.send_in_silence(message, source);
+        };
+        let Message {
+            contents,
+            segment,
+            destination,
+            ..
+        } = *message;
+        let local = self.local_towards(source, destination);
+        let segment = segment.unwrap_or(contents.len());
+        let sending = listening.sending(local, destination, contents, segment);
+        let result = self.send_in_silence(message, source);
+        sending.settle(result.is_ok());
+        result
+    }
+
+    fn send_in_silence(&self, message: &Message<'_>, source: Option<IpAddr>) -> io::Result<()> {
+        let Message {
+            contents,
+            segment,
+            destination,
+            flags,
+            ..
+        } = *message;
         let mut address = RawAddress::new(destination);
         let mut iov = libc::iovec {
             iov_base: contents.as_ptr().cast_mut().cast(),
@@ -152,11 +196,11 @@ impl UdpSocket {
         };
         let mut control = ControlBuffer([0; CONTROL_LEN]);
         // SAFETY: all zeros is a valid `msghdr`.
-        let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
-        message.msg_name = address.as_mut_ptr().cast();
-        message.msg_namelen = address.len();
-        message.msg_iov = &raw mut iov;
-        message.msg_iovlen = 1;
+        let mut header: libc::msghdr = unsafe { core::mem::zeroed() };
+        header.msg_name = address.as_mut_ptr().cast();
+        header.msg_namelen = address.len();
+        header.msg_iov = &raw mut iov;
+        header.msg_iovlen = 1;
         let mut writer = ControlWriter {
             buffer: &mut control.0,
             len: 0,
@@ -190,12 +234,12 @@ impl UdpSocket {
         }
         let control_len = writer.len;
         if control_len > 0 {
-            message.msg_control = control.0.as_mut_ptr().cast();
-            message.msg_controllen = control_len;
+            header.msg_control = control.0.as_mut_ptr().cast();
+            header.msg_controllen = control_len;
         }
-        // SAFETY: every pointer in `message` is to a local that lives through the call, with its
+        // SAFETY: every pointer in `header` is to a local that lives through the call, with its
         // true length; the kernel only reads them.
-        if unsafe { libc::sendmsg(self.fd.as_raw_fd(), &raw const message, flags) } < 0 {
+        if unsafe { libc::sendmsg(self.fd.as_raw_fd(), &raw const header, flags) } < 0 {
             return Err(io::Error::last_os_error());
         }
         Ok(())

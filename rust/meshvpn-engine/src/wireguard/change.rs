@@ -48,7 +48,10 @@ impl Driver<'_> {
         match change.private_key {
             Change::Keep => {}
             Change::Clear => self.machine.set_private_key(now, None),
-            Change::Set(key) => self.machine.set_private_key(now, Some(key)),
+            Change::Set(key) => {
+                self.machine.set_private_key(now, Some(key));
+                self.reveal_identity();
+            }
         }
         if change.replaces_peers {
             let all: Vec<_> = self.machine.peers().map(|(key, _)| *key).collect();

@@ -5,12 +5,13 @@
 //! is gone.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use meshvpn_proto::config::uapi::DeviceChange;
 use meshvpn_proto::forward::{Control, DropReason, Path, Tally};
 use meshvpn_proto::time::Now;
-use meshvpn_proto::wireguard::{Event, Limits, WireGuard, WireGuardPeers};
+use meshvpn_proto::wireguard::{Event, Limits, Transmit, WireGuard, WireGuardPeers};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
@@ -74,7 +75,7 @@ pub(super) fn now() -> Now {
 }
 
 pub(super) struct Driver<'a> {
-    name: String,
+    pub(super) name: String,
     status: &'a Status,
     pub(super) machine: WireGuard,
     pub(super) plane: DataPlane<WireGuardPeers>,
@@ -132,6 +133,7 @@ impl<'a> Driver<'a> {
         let handed = Started {
             aead: choice.backend.name(),
             counters: plane.counters(),
+            taps: Arc::clone(plane.taps()),
             commands: sender,
         };
         status.set_mtu(0, mtu);
@@ -274,6 +276,7 @@ impl<'a> Driver<'a> {
                 }
                 drop(answer.send(outcome));
             }
+            Command::Reveal(tap, answer) => drop(answer.send(self.reveal_to(tap))),
         }
     }
 
@@ -323,25 +326,33 @@ impl<'a> Driver<'a> {
 
     /// Does everything that the machine wants done.
     fn drain(&mut self) {
-        while let Some(transmit) = self.machine.poll_transmit() {
-            let sockets = self.plane.sockets().load();
-            let Path {
-                socket,
-                source,
-                destination,
-            } = transmit.path;
-            // What is lost here is sent again when it is not answered.
-            if let Some(Some(socket)) = sockets.get(socket) {
-                socket.send_unfragmented(&transmit.datagram, source, destination);
-            }
-        }
         let mut must_resume = false;
+        // Before what is sent: a capture wants a handshake's keys before its messages.
         while let Some(event) = self.machine.poll_event() {
             must_resume |= matches!(event, Event::Session { .. } | Event::GaveUp { .. });
+            self.reveal(&event);
             self.handle_event(&event);
+        }
+        while let Some(transmit) = self.machine.poll_transmit() {
+            self.send(&transmit);
         }
         if must_resume {
             self.plane.resume();
+        }
+    }
+
+    fn send(&self, transmit: &Transmit) {
+        let sockets = self.plane.sockets().load();
+        let listeners = self.plane.taps().load();
+        let Path {
+            socket: place,
+            source,
+            destination,
+        } = transmit.path;
+        // What is lost here is sent again when it is not answered.
+        if let Some(Some(socket)) = sockets.get(place) {
+            let listening = listeners.as_ref().map(|listeners| listeners.at(place));
+            socket.send_unfragmented(&transmit.datagram, source, destination, listening);
         }
     }
 

@@ -5,6 +5,7 @@
 //! | `config` | what a device is made from, and what can be known of it |
 //! | `driver` | the thread that sets everything up, carries messages to the protocol and back, and cleans up |
 //! | `change` | peers, keys and ports while it runs |
+//! | `reveal` | keys for captures that want them |
 //! | `uapi` | the socket by which `wg` does that |
 //!
 //! What WireGuard says is decided in [`meshvpn_proto::wireguard`]; here is what it takes to do it.
@@ -12,15 +13,19 @@
 mod change;
 mod config;
 mod driver;
+mod reveal;
 mod uapi;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use meshvpn_proto::config::uapi::DeviceChange;
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
+use crate::capture::taps::{Tap, Taps};
+use crate::capture::{Capture, CaptureError};
 use crate::dataplane::counters::Counters;
 use crate::driver_thread::DriverThread;
 use crate::tunnel::{Status, TunnelError};
@@ -32,6 +37,7 @@ pub struct WireGuardDevice {
     name: String,
     aead: &'static str,
     counters: Arc<Counters>,
+    taps: Arc<Taps>,
     status: Arc<Status>,
     commands: mpsc::Sender<Command>,
     driver: DriverThread,
@@ -41,6 +47,7 @@ pub struct WireGuardDevice {
 struct Started {
     aead: &'static str,
     counters: Arc<Counters>,
+    taps: Arc<Taps>,
     commands: mpsc::Sender<Command>,
 }
 
@@ -53,6 +60,8 @@ enum Command {
     Snapshot(oneshot::Sender<DeviceSnapshot>),
     /// To change it.
     Set(Box<DeviceChange>, oneshot::Sender<Result<(), TunnelError>>),
+    /// To be told all keys that decrypt what is sent and received from now on.
+    Reveal(Arc<Tap>, oneshot::Sender<io::Result<()>>),
 }
 
 /// Commands that wait for the driver; who has more waits.
@@ -83,12 +92,14 @@ impl WireGuardDevice {
         let Started {
             aead,
             counters,
+            taps,
             commands,
         } = started;
         Ok(Self {
             name,
             aead,
             counters,
+            taps,
             status,
             commands,
             driver,
@@ -123,7 +134,8 @@ impl WireGuardDevice {
     /// # Panics
     /// Inside an asynchronous task, which it would block.
     pub fn change(&self, change: DeviceChange) -> Result<(), TunnelError> {
-        self.ask(|answer| Command::Set(Box::new(change), answer))?
+        self.ask(|answer| Command::Set(Box::new(change), answer))
+            .map_err(TunnelError::System)?
     }
 
     /// Its keys, ports and peers.
@@ -134,7 +146,30 @@ impl WireGuardDevice {
     /// # Panics
     /// Inside an asynchronous task, which it would block.
     pub fn snapshot(&self) -> Result<DeviceSnapshot, TunnelError> {
-        self.ask(Command::Snapshot)
+        self.ask(Command::Snapshot).map_err(TunnelError::System)
+    }
+
+    /// Writes what goes over the network to the file at `path`, until the device or the [`Capture`] is closed.
+    ///
+    /// With secrets, the file has the keys of all handshakes from now on in it, and whoever reads the file
+    /// reads their sessions. No key is kept of a session that began before; so peers that have one get a new one,
+    /// as soon as the last handshake is 5 s ago.
+    ///
+    /// # Errors
+    /// When there can be no such file, or others could read secrets in it.
+    ///
+    /// # Panics
+    /// Inside an asynchronous task, which it would block.
+    pub fn capture(&self, path: &Path, has_secrets: bool) -> Result<Capture, CaptureError> {
+        let (capture, tap) = Capture::prepare(path, &self.name, &self.taps, has_secrets)?;
+        if has_secrets {
+            self.ask(|answer| Command::Reveal(tap, answer))
+                .and_then(|outcome| outcome)
+        } else {
+            self.taps.attach(tap)
+        }
+        .map_err(CaptureError::System)?;
+        Ok(capture)
     }
 
     /// Ends all threads and removes the device. Returns when that is done; calling it again does nothing.
@@ -145,11 +180,8 @@ impl WireGuardDevice {
         }
     }
 
-    fn ask<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command,
-    ) -> Result<T, TunnelError> {
-        let closed = || TunnelError::System(io::ErrorKind::NotConnected.into());
+    fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> io::Result<T> {
+        let closed = || io::Error::from(io::ErrorKind::NotConnected);
         let (answer, outcome) = oneshot::channel();
         self.commands
             .blocking_send(command(answer))

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use etherparse::checksum::Sum16BitWords;
 use etherparse::{Ipv4Header, Ipv6Header};
 
-use super::icmp::write::{is_many_hosts, is_one_host, write_ipv4, write_ipv6};
 use super::icmp::{self, v4, v6};
 use super::ip::Protocol;
+use super::ip::write::{is_many_hosts, is_one_host, write_ipv4, write_ipv6};
 use super::{Transport, checksum, dissect};
 
 /// The echo reply to `packet`, or `None` when that is not an echo request to one host from one
@@ -31,20 +31,22 @@ pub fn echo_reply(packet: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let message = &packet[ip.payload];
-    let traffic_class = ip.dscp << 2;
+    let (traffic_class, length) = (ip.dscp << 2, message.len());
     let (mut answer, start) = match (ip.source, ip.destination) {
         (IpAddr::V4(asker), IpAddr::V4(asked)) if is_one_host(asker) && !is_many_hosts(asked) => {
             let mut header = [0; Ipv4Header::MIN_LEN];
-            write_ipv4(&mut header, traffic_class, message.len(), asked, asker);
+            let protocol = Protocol::ICMP;
+            write_ipv4(&mut header, traffic_class, protocol, length, asked, asker);
             (header.to_vec(), Sum16BitWords::new())
         }
         (IpAddr::V6(asker), IpAddr::V6(asked))
             if !(asker.is_multicast() || asker.is_unspecified() || asked.is_multicast()) =>
         {
             let mut header = [0; Ipv6Header::LEN];
-            write_ipv6(&mut header, traffic_class, message.len(), asked, asker);
+            let protocol = Protocol::ICMPV6;
+            write_ipv6(&mut header, traffic_class, protocol, length, asked, asker);
             let (from, to) = (ip.destination, ip.source);
-            let sum = checksum::pseudo_header(from, to, Protocol::ICMPV6.0, message.len());
+            let sum = checksum::pseudo_header(from, to, protocol.0, length);
             (header.to_vec(), sum)
         }
         _ => return None,

@@ -17,9 +17,9 @@ use etherparse::{
 };
 
 use super::checksum;
-use super::icmp::write::{is_many_hosts, is_one_host, write_ipv4, write_ipv6};
 use super::icmp::{self, v4, v6};
 use super::ip::Protocol;
+use super::ip::write::{is_many_hosts, is_one_host, write_ipv4, write_ipv6};
 
 /// Room that [`too_big`] may need in its output: the minimum MTU of IPv6.
 pub const TOO_BIG_ROOM: usize = MIN_MTU_V6;
@@ -86,7 +86,8 @@ fn fragmentation_needed(
         quote,
         Sum16BitWords::new(),
     );
-    write_ipv4(ip, INTERNETWORK_CONTROL, message.len(), source, sender);
+    let class = INTERNETWORK_CONTROL;
+    write_ipv4(ip, class, Protocol::ICMP, message.len(), source, sender);
     Some(length)
 }
 
@@ -119,7 +120,7 @@ fn packet_too_big(packet: &[u8], mtu: u16, source: Ipv6Addr, out: &mut [u8]) -> 
         quote,
         pseudo_header,
     );
-    write_ipv6(ip, 0, message.len(), source, sender);
+    write_ipv6(ip, 0, Protocol::ICMPV6, message.len(), source, sender);
     Some(MIN_MTU_V6)
 }
 

@@ -3,7 +3,8 @@
 //! [`dissect`] reads any bytes and tells what it understood as typed fields, a one-line summary
 //! and a list of what is wrong; [`Packet`] is the same with the bytes kept beside it.
 //! [`Reassembler`] puts fragments together again, [`pcapng`] records packets for other programs,
-//! [`icmp_error`] and [`echo_reply`] write the two ICMP messages that a tunnel end has to send.
+//! [`icmp_error`] and [`echo_reply`] write the two ICMP messages that a tunnel end has to send, and
+//! [`udp_packet`] the headers that a wire-tap sees around a datagram.
 //!
 //! Parsing is etherparse's work and complete rather than quick. The forwarder, which touches
 //! every packet of a tunnel, has views of its own in [`crate::forward`].
@@ -20,6 +21,7 @@
 //! ```
 
 mod checksum;
+mod datagram;
 mod defect;
 mod dissection;
 mod echo;
@@ -36,6 +38,7 @@ mod transport;
 use std::ops::Deref;
 
 pub use checksum::Checksum;
+pub use datagram::udp_packet;
 pub use defect::Defect;
 pub use dissection::{Dissection, dissect};
 pub use echo::echo_reply;

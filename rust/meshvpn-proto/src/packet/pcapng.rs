@@ -10,6 +10,8 @@
 //! +------+--------+---------------------------+--------+
 //! ```
 //!
+//! Secrets that decrypt packets have a block of their own, and a reader wants it before those packets.
+//!
 //! The functions append blocks to a buffer; where the bytes go and when is the caller's business.
 //!
 //! ```
@@ -33,11 +35,20 @@ pub enum Direction {
     Outbound,
 }
 
+/// What secrets are for, and how they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Secrets {
+    /// Lines of a WireGuard key log: see [`key_log`](crate::wireguard::key_log).
+    WireGuardKeyLog = u32::from_be_bytes(*b"WGKL"),
+}
+
 /// Block types.
 mod block {
     pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
     pub(super) const INTERFACE: u32 = 1;
     pub(super) const PACKET: u32 = 6;
+    pub(super) const DECRYPTION_SECRETS: u32 = 10;
 }
 
 /// Option codes; each holds within its own type of block.
@@ -115,6 +126,15 @@ pub fn packet(
     });
 }
 
+/// Reveals secrets to whoever reads the file: the packets after this block are shown decrypted.
+pub fn decryption_secrets(kind: Secrets, secrets: &[u8], out: &mut Vec<u8>) {
+    block(block::DECRYPTION_SECRETS, out, |body| {
+        body.extend_from_slice(&(kind as u32).to_le_bytes());
+        body.extend_from_slice(&(secrets.len() as u32).to_le_bytes());
+        padded(secrets, body);
+    });
+}
+
 /// Writes one block, whose body `write` appends.
 fn block(kind: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
@@ -138,4 +158,37 @@ fn option(code: u16, value: &[u8], out: &mut Vec<u8>) {
 fn padded(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
     out.resize(out.len() + bytes.len().next_multiple_of(4) - bytes.len(), 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_stand_between_their_length_and_zeros() {
+        let mut out = Vec::new();
+        decryption_secrets(Secrets::WireGuardKeyLog, b"A = b\n", &mut out);
+        let expected: [&[u8]; 6] = [
+            &[10, 0, 0, 0, 28, 0, 0, 0],
+            // As tshark and editcap have it: draft-ietf-opsawg-pcapng, section 4.7.
+            &[0x4c, 0x4b, 0x47, 0x57],
+            &[6, 0, 0, 0],
+            b"A = b\n",
+            &[0, 0],
+            &[28, 0, 0, 0],
+        ];
+        assert_eq!(out, expected.concat());
+    }
+
+    #[test]
+    fn secrets_of_any_length_end_where_the_next_block_begins() {
+        for length in 0..9 {
+            let mut out = Vec::new();
+            decryption_secrets(Secrets::WireGuardKeyLog, &vec![7; length], &mut out);
+            let total = 20 + length.next_multiple_of(4);
+            assert_eq!(out.len(), total);
+            assert_eq!(out[4..8], (total as u32).to_le_bytes());
+            assert_eq!(out[total - 4..], (total as u32).to_le_bytes());
+        }
+    }
 }

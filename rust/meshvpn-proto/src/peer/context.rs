@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::forward::{Path, Slot};
-use crate::keys::{PrivateKey, PublicKey};
+use crate::keys::{PresharedKey, PrivateKey, PublicKey};
 use crate::noise::entropy::Entropy;
 use crate::noise::identity::Identity;
 use crate::session::transport::SealedSession;
@@ -75,13 +75,18 @@ impl Context<'_> {
     }
 
     /// A new ephemeral key, which is told to whoever asked for such things.
-    pub(super) fn ephemeral(&mut self, peer: &PublicKey) -> PrivateKey {
+    pub(super) fn ephemeral(
+        &mut self,
+        peer: &PublicKey,
+        preshared: Option<&PresharedKey>,
+    ) -> PrivateKey {
         let key = PrivateKey::new(*self.entropy.draw());
         if self.is_revealing {
             self.events.push_back(Event::EphemeralKey {
                 slot: self.slot,
                 peer: *peer,
                 key: key.clone(),
+                preshared_key: preshared.cloned(),
             });
         }
         key

@@ -7,7 +7,8 @@
 use super::sessions::{Established, Role};
 use super::timers::INITIATION_INTERVAL;
 use super::{
-    Context, Peer, REKEY_ATTEMPT_TIME, REKEY_TIMEOUT, Timer, ZERO_KEYS_AFTER_TIME, jitter,
+    Context, Peer, REKEY_ATTEMPT_TIME, REKEY_JITTER, REKEY_TIMEOUT, Timer, ZERO_KEYS_AFTER_TIME,
+    jitter,
 };
 use crate::forward::{DropReason, Path};
 use crate::noise::handshake::{Initiator, Responder, SessionKeys};
@@ -15,6 +16,7 @@ use crate::noise::messages::{CookieReply, Initiation, Response};
 use crate::noise::tai64n::Tai64n;
 use crate::session::transport::SealedSession;
 use crate::wireguard::Event;
+use core::time::Duration;
 use std::sync::Arc;
 
 /// Our initiation that waits for its response.
@@ -38,6 +40,23 @@ impl Peer {
             }
             _ => self.initiate(context),
         }
+    }
+
+    /// Somebody wants a session that begins no earlier than now: begins a handshake after `delay`, or when the
+    /// last one is old enough. False when there is nothing to replace.
+    pub(crate) fn renew(&mut self, context: &mut Context<'_>, delay: Duration) -> bool {
+        if self.pending.is_none() && self.sessions.next_expiry().is_none() {
+            return false;
+        }
+        let now = context.now.instant;
+        // With the full jitter: both sides must see more than this time between the two sessions, or they
+        // may take them for such that crossed, and keep the old one.
+        let earliest = self
+            .handshake_sent
+            .map(|sent| sent + REKEY_TIMEOUT + REKEY_JITTER);
+        let at = earliest.map_or(now, |earliest| earliest.max(now)) + delay;
+        self.timers.set(Timer::RenewSession, at);
+        true
     }
 
     /// The initiation was not answered in time.
@@ -64,8 +83,8 @@ impl Peer {
         };
         let now = context.now.instant;
         let timestamp = Tai64n::after(self.own_timestamp, context.now.unix);
-        let ephemeral = context.ephemeral(&self.key);
         let preshared = self.preshared.as_ref();
+        let ephemeral = context.ephemeral(&self.key, preshared);
         let index = context.reserve_index();
         let begun = Initiator::new(context.identity, self.key, preshared, ephemeral).and_then(
             |mut initiator| {
@@ -80,6 +99,7 @@ impl Peer {
         self.stamper.stamp(now, &mut initiation);
         self.own_timestamp = Some(timestamp);
         self.pending = Some(Pending { index, initiator });
+        self.timers.clear(Timer::RenewSession);
         self.note_handshake_sent(context);
         let retry = now + REKEY_TIMEOUT + jitter(context);
         self.timers.set(Timer::RetransmitHandshake, retry);
@@ -109,8 +129,9 @@ impl Peer {
         context.follow(path);
 
         let index = context.reserve_index();
-        let ephemeral = context.ephemeral(&self.key);
-        let answer = responder.answer(index, self.preshared.as_ref(), ephemeral);
+        let preshared = self.preshared.as_ref();
+        let ephemeral = context.ephemeral(&self.key, preshared);
+        let answer = responder.answer(index, preshared, ephemeral);
         let Ok((mut response, keys)) = answer else {
             context.forget_index(index);
             return Err(DropReason::BadHandshake);
@@ -123,6 +144,7 @@ impl Peer {
         self.settle(context, gone);
         self.stamper.stamp(now, &mut response);
         self.timers.clear(Timer::NewHandshake);
+        self.timers.clear(Timer::RenewSession);
         self.timers.set(Timer::ZeroKeys, now + ZERO_KEYS_AFTER_TIME);
         self.note_handshake_sent(context);
         context.send_to(path, response.as_bytes());

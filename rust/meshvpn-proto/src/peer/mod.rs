@@ -109,6 +109,7 @@ impl Peer {
                     context.forget_source();
                     self.want_handshake(context);
                 }
+                Timer::RenewSession => self.want_handshake(context),
                 Timer::PersistentKeepalive => {
                     self.send_keepalive(context);
                     if let Some(interval) = self.persistent_keepalive {

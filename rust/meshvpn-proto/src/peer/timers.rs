@@ -34,6 +34,8 @@ pub(crate) enum Timer {
     SendKeepalive,
     /// When to begin a handshake because nothing came back for what we sent.
     NewHandshake,
+    /// When to begin a handshake although there is a session: somebody wants its keys.
+    RenewSession,
     /// When to send something so that NATs on the way remember us, and the peer's address is known.
     PersistentKeepalive,
     /// When the oldest session must not be used any more.
@@ -43,10 +45,11 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::RetransmitHandshake,
         Self::SendKeepalive,
         Self::NewHandshake,
+        Self::RenewSession,
         Self::PersistentKeepalive,
         Self::RejectSession,
         Self::ZeroKeys,

@@ -45,15 +45,18 @@
 //! | [`output`] | transmits, events, status |
 //! | `configure` | keys, peers, allowed IPs |
 //! | `receive` | handshake messages |
+//! | [`key_log`] | keys for those who read a capture |
 
 mod configure;
 pub(crate) mod indices;
+pub mod key_log;
 pub mod load;
 pub mod output;
 mod receive;
 pub(crate) mod slots;
 pub mod table;
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -72,6 +75,9 @@ use crate::noise::identity::Identity;
 use crate::peer::{Context, Peer};
 use crate::route::AllowedIps;
 use crate::time::Now;
+
+/// Time from one handshake to the next where many are begun at once.
+const RENEWAL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A device with its peers.
 #[derive(Debug)]
@@ -142,9 +148,24 @@ impl WireGuard {
     }
 
     /// From now on, tells the ephemeral key of each handshake ([`Event::EphemeralKey`]): with those, and the
-    /// static keys, recorded traffic can be read.
+    /// static keys, recorded traffic can be read. Whoever records takes events before transmits: the keys belong
+    /// before the message.
     pub fn reveal_secrets(&mut self, on: bool) {
         self.is_revealing = on;
+    }
+
+    /// Begins a handshake with each peer that has a session or is agreeing on one, as soon as the last one is
+    /// [`REKEY_TIMEOUT`](crate::peer::timers::REKEY_TIMEOUT) ago: for somebody who wants keys that begin now. The
+    /// sessions there are go on until then. Returns how many peers that are.
+    pub fn renew_sessions(&mut self, now: Now) -> usize {
+        let mut renewed = 0;
+        for slot in 0..self.peers.len() {
+            // One after the other: a handshake takes a fraction of a millisecond of this thread.
+            let delay = RENEWAL_INTERVAL * renewed as u32;
+            let renew = |peer: &mut Peer, context: &mut Context<'_>| peer.renew(context, delay);
+            renewed += usize::from(self.with_peer(now, slot, renew) == Some(true));
+        }
+        renewed
     }
 
     /// A packet waits because the peer in `slot` has no session.

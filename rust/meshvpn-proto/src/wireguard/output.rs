@@ -41,7 +41,8 @@ pub enum Event {
         path: Path,
     },
     /// Our ephemeral key of a handshake that has just been begun or answered: enough to decrypt it, together
-    /// with our static key. Only [on request](super::WireGuard::reveal_secrets).
+    /// with our static key. Only [on request](super::WireGuard::reveal_secrets), and before its message
+    /// is sent.
     EphemeralKey {
         /// The peer's slot.
         slot: usize,
@@ -49,6 +50,8 @@ pub enum Event {
         peer: PublicKey,
         /// The key.
         key: PrivateKey,
+        /// What both sides mix into this handshake.
+        preshared_key: Option<PresharedKey>,
     },
 }
 

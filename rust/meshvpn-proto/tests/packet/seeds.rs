@@ -63,9 +63,13 @@ fn write_seeds() {
         record(0, b"meshvpn"),
         record(1, b"mesh0"),
         record(2, &ping),
-        record(3, &ping),
+        record(
+            3,
+            b"PRESHARED_KEY = AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+        ),
+        record(4, &ping),
     ];
-    for length in 1..=4 {
+    for length in 1..=5 {
         write(
             "pcapng",
             &format!("{length} blocks"),
@@ -75,7 +79,7 @@ fn write_seeds() {
     write(
         "pcapng",
         "largest time",
-        &[record(255, &ping), record(62, b"")].concat(),
+        &[record(254, &ping), record(62, b"")].concat(),
     );
     write("pcapng", "cut", &capture.concat()[..20]);
 }

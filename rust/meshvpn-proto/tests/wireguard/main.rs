@@ -15,6 +15,7 @@ mod node;
 mod peers;
 mod refusals;
 mod roaming;
+mod secrets;
 mod seeds;
 mod storms;
 mod timers;

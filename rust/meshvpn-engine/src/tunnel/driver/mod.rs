@@ -60,6 +60,7 @@ pub(super) fn run(
                 let handed = Started {
                     aead: driver.aead,
                     counters: driver.plane.counters(),
+                    taps: Arc::clone(driver.plane.taps()),
                 };
                 if started.send(Ok(handed)).is_ok() {
                     driver.drive(stop).await;
@@ -277,7 +278,9 @@ impl Driver<'_> {
         };
         // What is lost here is sent again when it is not answered.
         if let Some(datagram) = datagram {
-            socket.send_unfragmented(&datagram, None, self.config.remote);
+            let listeners = self.plane.taps().load();
+            let listening = listeners.as_ref().map(|listeners| listeners.at(SOCKET));
+            socket.send_unfragmented(&datagram, None, self.config.remote, listening);
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use meshvpn_proto::packet::icmp_error::{self, TOO_BIG_ROOM};
-use meshvpn_proto::packet::pcapng::{self as format, Direction};
+use meshvpn_proto::packet::pcapng::{self as format, Direction, Secrets};
 use meshvpn_proto::packet::{Body, Limits, Packet, Reassembler, Reassembly, Transport};
 use meshvpn_proto::packet::{dissect, echo_reply};
 
@@ -91,7 +91,7 @@ pub fn too_big(data: &[u8]) {
 
 /// Whatever the names and packets, a capture is a row of blocks that ends where it ends.
 ///
-/// The input is a list of (kind, length in 16 bits, name or packet).
+/// The input is a list of (kind, length in 16 bits, name, packet or secrets).
 pub fn pcapng(mut data: &[u8]) {
     let mut file = Vec::new();
     let mut blocks = 0;
@@ -101,10 +101,11 @@ pub fn pcapng(mut data: &[u8]) {
         data = rest;
         let name = String::from_utf8_lossy(bytes);
         let time = Duration::from_secs(u64::from(*kind) << (*kind % 64));
-        match kind % 4 {
+        match kind % 5 {
             0 => format::section_header(&name, &mut file),
             1 => format::interface(&name, &mut file),
             2 => format::packet(u32::from(*kind), time, None, bytes, &mut file),
+            3 => format::decryption_secrets(Secrets::WireGuardKeyLog, bytes, &mut file),
             _ => format::packet(0, time, Some(Direction::Inbound), bytes, &mut file),
         }
         blocks += 1;

@@ -11,7 +11,6 @@
 //! ```
 
 mod names;
-pub(super) mod write;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,8 +1,9 @@
 //! The network layer: what an IPv4 or IPv6 header says, with its options, extension headers and
-//! fragmentation.
+//! fragmentation; and writing plain ones.
 
 mod v4;
 mod v6;
+pub(super) mod write;
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,30 +1,28 @@
-//! The IP headers under the ICMP messages that a tunnel end sends by itself, and whom such a
-//! message may go to.
+//! The IP headers of packets that are made here, and which addresses stand for one host.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use etherparse::checksum::Sum16BitWords;
 
+use super::Protocol;
 use crate::packet::checksum;
-use crate::packet::ip::Protocol;
 
 /// The default that IANA recommends for IPv4, and what systems use for IPv6.
 const HOP_LIMIT: u8 = 64;
 
-/// Fills `header` (20 bytes) for an ICMP message of `length` bytes.
+/// Fills `header` (20 bytes) for a message of `length` bytes, at most 65,515.
 ///
 /// It says "don't fragment" and has no identification, as RFC 6864 has it for datagrams that are
 /// never fragmented.
 pub(in crate::packet) fn write_ipv4(
     header: &mut [u8],
     type_of_service: u8,
+    protocol: Protocol,
     length: usize,
     source: Ipv4Addr,
     destination: Ipv4Addr,
 ) {
-    // Callers answer one packet with one that is no longer, so 16 bits are enough.
     let [high, low] = ((header.len() + length) as u16).to_be_bytes();
-    let protocol = Protocol::ICMP.0;
     header[..12].copy_from_slice(&[
         0x45,
         type_of_service,
@@ -35,7 +33,7 @@ pub(in crate::packet) fn write_ipv4(
         0x40,
         0,
         HOP_LIMIT,
-        protocol,
+        protocol.0,
         0,
         0,
     ]);
@@ -45,10 +43,11 @@ pub(in crate::packet) fn write_ipv4(
     header[10..12].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// Fills `header` (40 bytes) for an ICMPv6 message of `length` bytes.
+/// Fills `header` (40 bytes) for a message of `length` bytes, at most 65,535.
 pub(in crate::packet) fn write_ipv6(
     header: &mut [u8],
     traffic_class: u8,
+    protocol: Protocol,
     length: usize,
     source: Ipv6Addr,
     destination: Ipv6Addr,
@@ -62,7 +61,7 @@ pub(in crate::packet) fn write_ipv6(
         0,
         high,
         low,
-        Protocol::ICMPV6.0,
+        protocol.0,
         HOP_LIMIT,
     ]);
     header[8..24].copy_from_slice(&source.octets());
