@@ -214,7 +214,11 @@ def test_a_new_private_key_is_revealed_too(two_hosts: TwoHosts, path: Path) -> N
     near, far = sides(two_hosts.a, two_hosts.b)
     with (
         Tunnel.wireguard(
-            name=near.device, listen_port=PORT, address=near.addresses, netns=near.host.netns
+            name=near.device,
+            listen_port=PORT,
+            address=near.addresses,
+            netns=near.host.netns,
+            uapi=True,
         ) as device,
         device.capture(path, secrets=True),
         foreign(far, near, endpoint=near.endpoint()),
