@@ -124,6 +124,15 @@ CLAIMS: Final = (
     ),
     *(
         Claim(
+            f"{name}: one TCP stream against {rival}'s",
+            *(name, TCP_ONE, (rival, TCP_ONE)),
+            at_least=bound,
+        )
+        for name in _WIREGUARD
+        for rival, bound in (("gotatun", 5), ("boringtun", 8))
+    ),
+    *(
+        Claim(
             f"{name}: eight streams against one",
             *(name, TCP_EIGHT, (name, TCP_ONE)),
             at_least=0.9,
