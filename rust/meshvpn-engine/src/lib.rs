@@ -8,9 +8,11 @@
 //! | [`tun`], [`udp`] | frames and datagrams, many a system call |
 //! | [`aead`] | the fast ciphers, and the choice between them |
 //! | [`netlink`], [`netns`] | devices, addresses, routes; network namespaces |
+//! | [`callers`] | load for a WireGuard device, for the benchmark |
 //! | [`offload`], [`wait`] | what this kernel can; waiting and waking |
 
 pub mod aead;
+pub mod callers;
 pub mod dataplane;
 mod driver_thread;
 pub mod netlink;

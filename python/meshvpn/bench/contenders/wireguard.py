@@ -1,8 +1,8 @@
 """WireGuard implementations in user space that the stock ``wg`` tool configures.
 
-They differ in the program and its arguments; keys, peers, addresses and MTU are the same. The MTU is
-the one that wg-quick sets on a path of 1500 bytes, since some of the daemons leave their device at
-1500, and then every full packet travels in two fragments.
+They differ in the program and its arguments; keys, peers, addresses and MTU are the same. The MTU
+is the one that wg-quick sets on a path of 1500 bytes, since some of the daemons leave their device
+at 1500, and then every full packet travels in two fragments.
 
 What is peculiar to a foreign implementation is in :data:`FOREIGN_WIREGUARDS` and nowhere else: the
 tests of interoperation start them from there, too.
@@ -19,9 +19,11 @@ from meshvpn.bench.processes import Program
 from meshvpn.bench.topology import PREFIX_LENGTH
 from meshvpn.lab.programs import run_program
 
-__all__ = ["FOREIGN_WIREGUARDS", "WireGuard"]
+__all__ = ["FOREIGN_WIREGUARDS", "PORT", "WireGuard"]
 
-_PORT: Final = "51820"
+PORT: Final = 51820
+"""Where all devices listen."""
+
 _MTU: Final = 1420
 """What 1500 bytes leave when IPv6, UDP and WireGuard have put their headers before a packet."""
 _SOCKETS: Final = Path("/var/run/wireguard")
@@ -38,6 +40,11 @@ class WireGuard(DaemonPair):
     arguments: tuple[str, ...] = ("-f", "{device}")
     tools: tuple[Program, ...] = (Program(("wg",), "wireguard-tools"),)
 
+    @property
+    def is_wireguard(self) -> bool:
+        """It is."""
+        return True
+
     def prepare(self, sides: tuple[Side, Side]) -> None:
         """Make two pairs of keys."""
         for side in sides:
@@ -45,7 +52,7 @@ class WireGuard(DaemonPair):
             side.file("key").touch(mode=0o600)
             side.file("key").write_text(private, encoding="ascii")
             public = run_program(("wg", "pubkey"), text=private)
-            side.file("pub").write_text(public, encoding="ascii")
+            side.file("pub").write_text(public.strip(), encoding="ascii")
 
     def command(self, side: Side) -> tuple[str, ...]:
         """The program with its arguments."""
@@ -63,19 +70,23 @@ class WireGuard(DaemonPair):
     def configure(self, side: Side) -> None:
         """Keys and peer by ``wg``, address and MTU by ``ip``, as wg-quick does."""
         end, peer = side.end, side.peer
-        public = side.peer_file("pub").read_text(encoding="ascii").strip()
+        public = side.peer_file("pub").read_text(encoding="ascii")
         end.host.run(
             (
-                *("wg", "set", end.device, "listen-port", _PORT),
+                *("wg", "set", end.device, "listen-port", str(PORT)),
                 *("private-key", str(side.file("key"))),
                 *("peer", public, "allowed-ips", f"{peer.inner}/32"),
-                *("endpoint", f"{peer.outer}:{_PORT}"),
+                *("endpoint", f"{peer.outer}:{PORT}"),
             )
         )
         end.host.ip(
             f"address add {end.inner}/{PREFIX_LENGTH} dev {end.device}",
             f"link set {end.device} mtu {_MTU} up",
         )
+
+    def public_key(self, side: Side) -> str:
+        """As it was made."""
+        return side.file("pub").read_text(encoding="ascii")
 
     def clean(self, side: Side) -> None:
         """A daemon that was killed leaves its socket."""
