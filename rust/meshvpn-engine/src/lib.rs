@@ -18,6 +18,7 @@ mod driver_thread;
 pub mod netlink;
 pub mod netns;
 pub mod offload;
+mod seldom;
 pub mod tun;
 pub mod tunnel;
 pub mod udp;

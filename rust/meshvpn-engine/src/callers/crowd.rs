@@ -98,64 +98,69 @@ impl Crowd {
     /// that is no response to the call: one answer of each caller is verified when all is over.
     pub fn call(&mut self, line: &mut Line) -> io::Result<Tally> {
         let start = Instant::now();
-        let mut tally = Tally::default();
         let mut last_answer = start;
-        let mut order: VecDeque<u32> = (0u32..).take(self.callers.len()).collect();
-        let mut waiting: VecDeque<(u32, Instant)> = VecDeque::new();
-        loop {
+        let mut tally = Tally::default();
+        let mut rest: VecDeque<u32> = (0u32..).take(self.callers.len()).collect();
+        let mut waiting: Vec<u32> = Vec::new();
+        while !(rest.is_empty() && waiting.is_empty()) {
             let now = Instant::now();
-            waiting
-                .retain(|(number, since)| self.callers[*number as usize].still_waits(*since, now));
+            waiting.retain(|number| self.callers[*number as usize].still_waits(now));
             while waiting.len() < WINDOW
-                && let Some(number) = order.front().copied()
-                && let Some(caller) = self.callers.get_mut(number as usize)
-                && caller.is_rested(now)
+                && let Some(number) = rest.pop_front_if(|number| self.is_rested(*number, now))
             {
-                order.pop_front();
-                if let Some(initiation) = caller.call(now) {
+                // Who has no call left is done.
+                if let Some(initiation) = self.callers[number as usize].call(now) {
                     line.send(number, initiation.bytes());
                     tally.sent += 1;
-                    waiting.push_back((number, now));
-                    order.push_back(number);
+                    waiting.push(number);
+                    rest.push_back(number);
                 }
-            }
-            if waiting.is_empty() && order.is_empty() {
-                break;
             }
             // A millisecond, for callers that pause; an answer wakes us before that.
             line.wait(Duration::from_millis(1))?;
-            let now = Instant::now();
-            let mut again = Vec::new();
-            line.receive(|answer| {
-                let number = answer.caller();
-                let Some(caller) = self.callers.get_mut(number as usize) else {
-                    return;
-                };
-                match answer {
-                    Answer::Response(response) if caller.take_response(&response) => {
-                        tally.responses += 1;
-                        last_answer = now;
-                    }
-                    Answer::Cookie(reply) if caller.stamper.take_cookie(now, &reply) => {
-                        tally.cookies += 1;
-                        again.push(number);
-                    }
-                    _ => {}
-                }
-            })?;
-            for number in again {
+            let before = tally.responses;
+            for number in self.take_answers(line, &mut tally)? {
                 if let Some(initiation) = self.callers[number as usize].repeat(now) {
                     line.send(number, initiation.bytes());
                     tally.sent += 1;
                 }
             }
+            if tally.responses > before {
+                last_answer = Instant::now();
+            }
         }
         tally.duration = last_answer - start;
-        let callers = &mut self.callers;
-        let are_valid = callers.iter_mut().all(Caller::has_valid_answers);
+        let are_valid = self.callers.iter_mut().all(Caller::has_valid_answers);
         are_valid.then_some(tally).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidData, "the device's response is wrong")
         })
+    }
+
+    fn is_rested(&self, number: u32, now: Instant) -> bool {
+        self.callers[number as usize].is_rested(now)
+    }
+
+    /// Takes what has come; returns whose calls are to be repeated, now with a cookie.
+    fn take_answers(&mut self, line: &mut Line, tally: &mut Tally) -> io::Result<Vec<u32>> {
+        let now = Instant::now();
+        let mut again = Vec::new();
+        line.receive(|answer| {
+            let number = answer.caller();
+            let Some(caller) = self.callers.get_mut(number as usize) else {
+                return;
+            };
+            match answer {
+                Answer::Response(response) if caller.take_response(&response) => {
+                    tally.responses += 1;
+                }
+                Answer::Cookie(reply) if caller.stamper.take_cookie(now, &reply) => {
+                    tally.cookies += 1;
+                    again.push(number);
+                }
+                _ => {}
+            }
+        })?;
+        Ok(again)
     }
 }
 
@@ -215,13 +220,11 @@ impl Caller {
         Some(&waiting.call.initiation)
     }
 
-    /// Whether the call that was made then is not answered; after a while it is given up.
-    fn still_waits(&mut self, since: Instant, now: Instant) -> bool {
+    /// Whether its call is not answered yet; after a while it is given up.
+    fn still_waits(&mut self, now: Instant) -> bool {
         self.waiting
-            .take_if(|waiting| waiting.since == since && now >= since + PATIENCE);
-        self.waiting
-            .as_ref()
-            .is_some_and(|waiting| waiting.since == since)
+            .take_if(|waiting| now >= waiting.since + PATIENCE);
+        self.waiting.is_some()
     }
 
     /// True for a response to the call that waits.
