@@ -6,7 +6,8 @@ SHELL := bash
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
-export PATH := $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+# What scripts/setup has built for this directory comes first.
+export PATH := $(CURDIR)/target/tools/bin:$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # The interpreter that pyo3 builds for; the system's own may be older than the package supports.
 export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
@@ -31,7 +32,7 @@ test: build setup-demo setup-bench setup-test ## all tests; without root those t
 
 .PHONY: bench
 bench: build setup-demo setup-bench ## throughput, CPU and latency against other VPNs
-	@$(AS_ROOT) $(BIN)/meshvpn bench
+	@$(AS_ROOT) env PATH="$$PATH" $(BIN)/meshvpn bench
 
 .PHONY: soak
 soak: build setup-demo setup-test ## ten minutes of mixed traffic, restarts and bad datagrams

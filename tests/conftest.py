@@ -25,12 +25,15 @@ from meshvpn.lab.rootless import has_privileges
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+# Where scripts/setup puts what is published for cargo.
+_TOOLS = Path(__file__).parents[1] / "target/tools/bin"
 _REQUIRE_ALL = os.environ.get("MESHVPN_REQUIRE_ALL") == "1"
 _NETWORK_EXAMPLE = re.compile(r"\b(Lab|Tun|Tunnel)\b")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declares the markers."""
+    """Declares the markers, and finds foreign programs where they were built for the tests."""
+    os.environ["PATH"] = f"{_TOOLS}:{os.environ.get('PATH', '')}"
     config.addinivalue_line("markers", "root: needs rights over the network and /dev/net/tun")
     config.addinivalue_line("markers", "needs(*programs): runs these foreign programs")
 

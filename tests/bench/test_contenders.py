@@ -102,3 +102,13 @@ def test_a_missing_program_names_its_package() -> None:
     with pytest.raises(MissingProgramError) as missing:
         absent.check_available()
     assert missing.value.hint == "apt-get install nebula"
+
+
+def test_a_missing_program_that_cargo_installs_names_its_crate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    (absent,) = choose(["gotatun"])
+    with pytest.raises(MissingProgramError) as missing:
+        absent.check_available()
+    assert missing.value.hint == "cargo install gotatun-cli"

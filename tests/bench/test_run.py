@@ -28,7 +28,8 @@ BENCH = [*MESHVPN, "bench"]
 TUNNELS = [contender for contender in all_contenders() if isinstance(contender, DaemonPair)]
 
 needs_the_rivals = pytest.mark.needs(
-    "openvpn", "openssl", "wireguard-go", "wg", "nebula", "nebula-cert", "iperf3", "ping"
+    *("openvpn", "openssl", "nebula", "nebula-cert", "iperf3", "ping"),
+    *("wg", "wireguard-go", "boringtun-cli", "gotatun"),
 )
 
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from meshvpn import Peer, PresharedKey, PrivateKey, Tunnel
+from meshvpn.bench.contenders.wireguard import FOREIGN_WIREGUARDS
 from tests.tunnel.pair import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshvpn import WireGuard
+    from meshvpn.bench.contenders.wireguard import WireGuard as Implementation
     from meshvpn.lab import Host
     from tests.tunnel.pair import Version
 
@@ -25,6 +30,16 @@ TIMESTAMP_SECONDS = 0.05
 """An initiation must be newer than the last one, by clocks that are coarse so as not to give the
 time away, and not follow it too soon: after so long, the next one is in order."""
 SOCKETS = Path("/var/run/wireguard")
+WIREGUARD_GO = FOREIGN_WIREGUARDS[0]
+
+with_each_implementation = pytest.mark.parametrize(
+    "by",
+    [
+        pytest.param(one, id=one.name, marks=pytest.mark.needs(one.program.command[0]))
+        for one in FOREIGN_WIREGUARDS
+    ],
+)
+"""Runs a test once against each foreign implementation, which it gets as ``by``."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +129,12 @@ def settings(
 @contextlib.contextmanager
 def running(side: Side, *command: str, config: str = "") -> Iterator[None]:
     """A device by some program that stays in the foreground, set up by ``wg`` and ``ip``."""
-    process = side.host.popen([*command, side.device], env=os.environ | {"LOG_LEVEL": "silent"})
+    process = side.host.popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"LOG_LEVEL": "silent"},
+    )
     socket = SOCKETS / f"{side.device}.sock"
     try:
         wait_for_file(socket)
@@ -125,16 +145,21 @@ def running(side: Side, *command: str, config: str = "") -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.wait(10)
         socket.unlink(missing_ok=True)
 
 
 def foreign(
-    side: Side, peer: Side, *, endpoint: str | None = None, psk: PresharedKey | None = None
+    side: Side,
+    peer: Side,
+    *,
+    endpoint: str | None = None,
+    psk: PresharedKey | None = None,
+    by: Implementation = WIREGUARD_GO,
 ) -> contextlib.AbstractContextManager[None]:
-    """A device of Debian's wireguard-go."""
+    """A device of a foreign implementation."""
     config = settings(side, peer, endpoint=endpoint, psk=psk)
-    return running(side, "wireguard-go", "-f", config=config)
+    return running(side, *by.foreground(side.device), config=config)
 
 
 def wait_for_file(path: Path, *, present: bool = True) -> None:

@@ -164,7 +164,7 @@ def test_a_device_moved_elsewhere_keeps_its_udp_socket(lab: Lab, two_hosts: TwoH
     """Host ``cell`` has no network but the device; the datagrams are still those of host ``a``."""
     near, far = sides(two_hosts.a, two_hosts.b)
     cell = lab.host("cell")
-    with ours(far, near), running(near, *COMMAND, "-f"):
+    with ours(far, near), running(near, *COMMAND, "-f", near.device):
         near.host.ip(f"link set {near.device} netns {cell.netns}")
         config = settings(near, far, endpoint=far.endpoint())
         near.wg("setconf", near.device, "/dev/stdin", input_text=config)
@@ -179,7 +179,7 @@ def test_a_device_moved_elsewhere_keeps_its_udp_socket(lab: Lab, two_hosts: TwoH
 
 def test_nothing_is_sent_while_the_device_is_down(two_hosts: TwoHosts) -> None:
     near, far = sides(two_hosts.a, two_hosts.b)
-    with running(far, *COMMAND, "-f", config=settings(far, near)):
+    with running(far, *COMMAND, "-f", far.device, config=settings(far, near)):
         near.host.run([*COMMAND, near.device], env=environment())
         try:
             config = settings(near, far, endpoint=far.endpoint()) + "PersistentKeepalive = 1\n"

@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from meshvpn.lab import Nat
 from tests.tunnel.pair import ping, transfer, wait_until
-from tests.wireguard.ends import PORT, foreign, ours, sides
+from tests.wireguard.ends import (
+    PORT,
+    foreign,
+    ours,
+    sides,
+    with_each_implementation,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshvpn.lab import Host
+    from meshvpn.bench.contenders.wireguard import WireGuard as Implementation
+    from meshvpn.lab import Host, Lab
     from meshvpn.pytest_plugin import TwoHosts
     from tests.tunnel.pair import Version
 
-pytestmark = [pytest.mark.root, pytest.mark.needs("ping", "wg", "wireguard-go")]
+pytestmark = [pytest.mark.root, pytest.mark.needs("ping", "wg")]
 
 
 def move(host: Host, start: str, to: str) -> None:
@@ -35,7 +43,30 @@ def pings(host: Host, target: str) -> Iterator[None]:
         process.communicate(timeout=10)
 
 
+@with_each_implementation
+def test_a_foreign_peer_is_followed_when_its_nat_changes_its_mind(
+    lab: Lab, by: Implementation
+) -> None:
+    """Its router forgets its mappings, then gets another address; the peer knows of neither."""
+    home = lab.home("far", nat=Nat.FULL_CONE)
+    near, far = sides(lab.server("near"), home.host)
+    with foreign(far, near, endpoint=near.endpoint(), by=by), ours(near, far) as device:
+        assert ping(far, near, 4)
+        with pings(far.host, near.ipv4):
+            before = device.peers[0].endpoint
+            home.router.reboot()
+            wait_until(lambda: device.peers[0].endpoint != before)
+            address = lab.public.free_address()
+            home.router.renumber(address)
+            wait_until(lambda: str(device.peers[0].endpoint).startswith(address.partition("/")[0]))
+        assert ping(near, far, 4)
+        transfer(near, far, 4)
+        assert device.stats().sessions == 1
+
+
+@pytest.mark.needs("wireguard-go")
 def test_a_foreign_peer_that_moves_is_followed(two_hosts: TwoHosts) -> None:
+    """Debian's wireguard-go can be told to move; the others refuse to change a peer they have."""
     near, far = sides(two_hosts.a, two_hosts.b)
     with foreign(far, near, endpoint=near.endpoint()), ours(near, far) as device:
         assert ping(far, near, 4)
@@ -55,9 +86,10 @@ def test_a_foreign_peer_that_moves_is_followed(two_hosts: TwoHosts) -> None:
         assert device.stats().sessions == 1
 
 
-def test_we_move_and_are_followed(two_hosts: TwoHosts) -> None:
+@with_each_implementation
+def test_we_move_and_are_followed(two_hosts: TwoHosts, by: Implementation) -> None:
     near, far = sides(two_hosts.a, two_hosts.b)
-    with foreign(far, near), ours(near, far, endpoint=far.endpoint()) as device:
+    with foreign(far, near, by=by), ours(near, far, endpoint=far.endpoint()) as device:
         assert ping(near, far, 4)
         with pings(near.host, far.ipv4):
             move(near.host, "172.31.0.1", "172.31.0.66")

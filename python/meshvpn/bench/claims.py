@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from meshvpn.bench.metrics import TCP_EIGHT, TCP_ONE, TCP_ONE_CPU, UDP_FLOOD, Metric
+from meshvpn.bench.metrics import (
+    CALM,
+    FLOODED,
+    TCP_EIGHT,
+    TCP_ONE,
+    TCP_ONE_CPU,
+    UDP_FLOOD,
+    Metric,
+)
 from meshvpn.bench.paired import Interval, geometric_interval, paired_ratio
 
 if TYPE_CHECKING:
@@ -124,6 +132,15 @@ CLAIMS: Final = (
     ),
     *(
         Claim(
+            f"{name}: one TCP stream against {rival}'s",
+            *(name, TCP_ONE, (rival, TCP_ONE)),
+            at_least=bound,
+        )
+        for name in _WIREGUARD
+        for rival, bound in (("gotatun", 5), ("boringtun", 8))
+    ),
+    *(
+        Claim(
             f"{name}: eight streams against one",
             *(name, TCP_EIGHT, (name, TCP_ONE)),
             at_least=0.9,
@@ -145,6 +162,14 @@ CLAIMS: Final = (
             at_least=0.3,
         )
         for name in _TUNNELS
+    ),
+    *(
+        Claim(
+            f"{name}: one TCP stream in a flood of handshakes against in calm",
+            *(name, FLOODED, (name, CALM)),
+            at_least=0.9,
+        )
+        for name in _WIREGUARD
     ),
 )
 """The claims of this version, in the order of the report."""

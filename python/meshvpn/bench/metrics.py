@@ -12,6 +12,11 @@ from typing import Final
 __all__ = [
     "BOTH_WAYS",
     "BOTH_WAYS_CPU",
+    "CALM",
+    "COOKIES",
+    "FLOODED",
+    "HANDSHAKES",
+    "HANDSHAKES_CPU",
     "METRICS",
     "PING_IDLE",
     "PING_LOADED",
@@ -73,6 +78,12 @@ REVERSE_CPU: Final = _cpu("reverse_cpu_s_per_gb", "CPU, reverse")
 BOTH_WAYS_CPU: Final = _cpu("both_cpu_s_per_gb", "CPU, both ways")
 UDP_FLOOD_CPU: Final = _cpu("udp_flood_cpu_s_per_gb", "CPU, flood")
 
+HANDSHAKES: Final = Metric("handshakes_per_s", "handshakes", "per s", digits=0)
+HANDSHAKES_CPU: Final = Metric("handshakes_per_cpu_s", "handshakes", "per CPU-s", digits=0)
+CALM: Final = _throughput("calm_tcp_gbit_per_s", "TCP ×1, calm")
+FLOODED: Final = _throughput("flooded_tcp_gbit_per_s", "TCP ×1, flooded")
+COOKIES: Final = Metric("flood_cookies_per_s", "cookies, flooded", "per s", digits=0)
+
 PING_IDLE: Final = Metric("ping_idle_ms", "ping idle", "ms", digits=3, more_is_better=False)
 PING_LOADED: Final = Metric("ping_loaded_ms", "ping loaded", "ms", more_is_better=False)
 RSS: Final = Metric("rss_mb", "RSS", "MB", digits=0, more_is_better=False)
@@ -83,6 +94,7 @@ METRICS: Final[dict[str, Metric]] = {
         *(TCP_ONE, TCP_EIGHT, REVERSE, BOTH_WAYS),
         *(UDP_FLOOD, UDP_FULL_LOSSLESS, UDP_SMALL_LOSSLESS),
         *(TCP_ONE_CPU, TCP_EIGHT_CPU, REVERSE_CPU, BOTH_WAYS_CPU, UDP_FLOOD_CPU),
+        *(HANDSHAKES, HANDSHAKES_CPU, CALM, FLOODED, COOKIES),
         *(PING_IDLE, PING_LOADED, RSS),
     )
 }

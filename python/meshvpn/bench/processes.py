@@ -38,13 +38,15 @@ class Program:
 
     Attributes:
         command: name looked up in PATH (or a path), followed by fixed arguments.
-        package: Debian and Ubuntu package that ships it.
+        package: package that ships it.
         version_arguments: what makes it print its version.
+        installer: what installs that package.
     """
 
     command: tuple[str, ...]
     package: str
     version_arguments: tuple[str, ...] = ("--version",)
+    installer: str = "apt-get"
 
     def find(self) -> tuple[str, ...]:
         """The command with its path resolved.
@@ -55,7 +57,7 @@ class Program:
         try:
             return (find_program(self.command[0]), *self.command[1:])
         except MissingProgramError as missing:
-            hint = f"apt-get install {self.package}"
+            hint = f"{self.installer} install {self.package}"
             raise MissingProgramError(missing.message, hint=hint) from None
 
     def version(self) -> str:

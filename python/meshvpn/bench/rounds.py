@@ -97,7 +97,8 @@ class Benchmark:
     @property
     def seconds(self) -> float:
         """How long :meth:`run` will take, about."""
-        return self._plan.rounds * len(self._present) * self._turn_seconds()
+        sittings = (sitting for one in self._present for sitting in self._sittings(1, one))
+        return self._plan.rounds * sum(map(self._sitting_seconds, sittings))
 
     def run(self) -> None:
         """Run all rounds."""
@@ -126,9 +127,30 @@ class Benchmark:
 
     def _take_turn(self, number: int, contender: Contender) -> None:
         """One contender's turn in one round."""
+        figures: Figures = {}
+        for workloads in self._sittings(number, contender):
+            figures |= self._sit(number, contender, workloads)
+        self._samples += [
+            Sample(number, contender.name, metric, value) for metric, value in figures.items()
+        ]
+        self._observer.finished(number, contender.name, figures)
+
+    def _sittings(self, number: int, contender: Contender) -> list[tuple[Workload, ...]]:
+        """What a contender has to carry in a round, by the daemons that do it."""
+        suited = [
+            workload
+            for workload in self._plan.workloads
+            if contender.is_wireguard or not workload.needs_wireguard
+        ]
+        together = tuple(workload for workload in suited if not workload.is_apart)
+        apart = [(workload,) for workload in suited if workload.is_apart]
+        return [_rotated(together, number - 1), *apart] if together else [*apart]
+
+    def _sit(self, number: int, contender: Contender, workloads: tuple[Workload, ...]) -> Figures:
+        """Let fresh daemons carry some workloads."""
         self._observer.doing(number, contender.name, "start")
         figures: Figures = {}
-        left = self._turn_seconds()
+        left = self._sitting_seconds(workloads)
         try:
             with (
                 TemporaryDirectory(prefix="meshvpn-bench-") as folder,
@@ -136,21 +158,18 @@ class Benchmark:
                 contender.running(place, Path(folder)) as link,
             ):
                 self._mtus[contender.name] = link.mtu
-                for workload in _rotated(self._plan.workloads, number - 1):
+                for workload in workloads:
                     self._observer.doing(number, contender.name, workload.title)
                     figures |= self._carry(number, contender, workload, link)
                     self._observer.advanced(workload.duration(self._plan.pace))
                     left -= workload.duration(self._plan.pace)
                 memory = link.peak_rss_mb()
-                if memory is not None:
+                if memory is not None and not any(workload.is_apart for workload in workloads):
                     figures[RSS] = memory
         except MeshError as error:
             self._fail(number, contender, "start", error)
-        self._samples += [
-            Sample(number, contender.name, metric, value) for metric, value in figures.items()
-        ]
         self._observer.advanced(left)
-        self._observer.finished(number, contender.name, figures)
+        return figures
 
     def _carry(self, number: int, contender: Contender, workload: Workload, link: Link) -> Figures:
         """One workload; its failure costs its own figures only, unless a daemon has died."""
@@ -167,9 +186,8 @@ class Benchmark:
         self._failures.append(failure)
         self._observer.failed(failure)
 
-    def _turn_seconds(self) -> float:
-        plan = self._plan
-        return _START_S + sum(workload.duration(plan.pace) for workload in plan.workloads)
+    def _sitting_seconds(self, workloads: tuple[Workload, ...]) -> float:
+        return _START_S + sum(workload.duration(self._plan.pace) for workload in workloads)
 
 
 def _absentees(contenders: Sequence[Contender]) -> tuple[Missing, ...]:

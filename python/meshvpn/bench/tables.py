@@ -1,4 +1,4 @@
-"""A report as tables for a terminal: TCP, UDP, each contender against one of ours, the claims."""
+"""A report as tables for a terminal: figures, each contender against one of ours, the claims."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from meshvpn.bench import metrics
 from meshvpn.bench.aead import OPERATIONS
 from meshvpn.bench.claims import Finding, Verdict, judge
 from meshvpn.bench.contenders import OURS
+from meshvpn.bench.handshakes import FLOOD_PER_SECOND
 from meshvpn.bench.paired import Interval, paired_ratio
 
 if TYPE_CHECKING:
@@ -36,11 +37,15 @@ _UDP_COLUMNS: Final = (
     *(metrics.UDP_FLOOD, metrics.UDP_FLOOD_CPU),
     *(metrics.UDP_FULL_LOSSLESS, metrics.UDP_SMALL_LOSSLESS),
 )
+_HANDSHAKE_COLUMNS: Final = (
+    *(metrics.HANDSHAKES_CPU, metrics.HANDSHAKES),
+    *(metrics.CALM, metrics.FLOODED, metrics.COOKIES),
+)
 _COMPARED: Final = (
     *(metrics.TCP_ONE, metrics.TCP_ONE_CPU, metrics.TCP_EIGHT, metrics.REVERSE),
-    *(metrics.BOTH_WAYS, metrics.UDP_FLOOD),
+    *(metrics.BOTH_WAYS, metrics.UDP_FLOOD, metrics.HANDSHAKES_CPU),
 )
-_RANGED: Final = frozenset({"Gbit/s", "1000 packets/s"})
+_RANGED: Final = frozenset({"Gbit/s", "1000 packets/s", "per CPU-s"})
 """Units whose cells show smallest and largest beside the median."""
 
 _VERDICT_STYLE: Final = {
@@ -58,6 +63,7 @@ def render(report: Report, *, baseline: str | None = None) -> RenderableType:
         ("TCP, ping and memory", _TCP_COLUMNS),
         ("TCP in other directions", _DIRECTION_COLUMNS),
         ("UDP, received", _UDP_COLUMNS),
+        (f"Handshakes, and a flood of {FLOOD_PER_SECOND:,} a second", _HANDSHAKE_COLUMNS),
     ):
         if any(report.measured(metric) for metric in columns):
             parts.append(figures_table(title, report, columns))

@@ -1,4 +1,4 @@
-"""The place of a benchmark: two hosts of the lab and one cable, MTU 1500.
+"""The place of a benchmark: two hosts of the lab and one cable, MTU 1500; and others who call.
 
     host a                                                       host b
     ┌──────────────────────────────┐                  ┌──────────────────────────────┐
@@ -7,6 +7,8 @@
     │ daemon                       │       veth       │ daemon                       │
     │ wire   198.18.0.1 ───────────┼──────────────────┼─────────── 198.18.0.2   wire │
     └──────────────────────────────┘                  └──────────────────────────────┘
+                                                        veth │ 198.18.1.0/24
+                                                      host crowd: any address of 198.18.64.0/18
 
 No delay, no rate limit and no pinning to cores: both daemons and both iperf3 processes share what
 the machine has, so throughput is one over the CPU time a byte costs. 198.18.0.0/15 is set apart for
@@ -26,13 +28,17 @@ from meshvpn.lab import Host, Lab
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["PREFIX_LENGTH", "WIRE_MTU", "End", "Wire", "wire"]
+__all__ = ["PREFIX_LENGTH", "WIRE_MTU", "Crowd", "End", "Wire", "wire"]
 
 PREFIX_LENGTH: Final = 24
 """Of the wire's and of the tunnel's subnet."""
 
 WIRE_MTU: Final = 1500
 """Bytes of the largest packet on the wire: Ethernet's, and so nearly every path's."""
+
+
+_CALLERS: Final = "198.18.64.0/18"
+"""Addresses for more callers than any test has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +67,27 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
+class Crowd:
+    """A third host, from where any number of others call ``b``.
+
+    Attributes:
+        host: the lab's host.
+        first: the first of their addresses; the others follow it.
+        target: address at which they reach ``b``.
+    """
+
+    host: Host
+    first: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wire:
     """The two hosts; traffic goes from ``a`` to ``b`` unless a workload says otherwise."""
 
     a: End
     b: End
+    crowd: Crowd
 
     @property
     def ends(self) -> tuple[End, End]:
@@ -98,4 +120,12 @@ def wire() -> Iterator[Wire]:
         )
         subnets = (f"{end.outer}/{PREFIX_LENGTH}" for end in (a, b))
         lab.link(a.host, b.host, *subnets, mtu=WIRE_MTU, devices=("wire", "wire"))
-        yield Wire(a, b)
+        yield Wire(a, b, _crowd(lab, b.host))
+
+
+def _crowd(lab: Lab, target: Host) -> Crowd:
+    host = lab.host("crowd")
+    link = lab.link(target, host, "198.18.1.1/24", "198.18.1.2/24", devices=("crowd", "wire"))
+    host.ip(f"route add local {_CALLERS} dev lo")
+    target.add_route(_CALLERS, via=link.b.ipv4)
+    return Crowd(host, first=_CALLERS.partition("/")[0], target=link.a.ipv4)

@@ -7,28 +7,28 @@
     both        one TCP stream each way at once
     udp-flood   1,200-byte datagrams as fast as iperf3 can, one system call each
     udp-loss    the highest rate with less than 0.1 % loss, at 1,200 and at 64 bytes
+    handshakes  many peers that shake hands with the far host at once (WireGuard only)
+    flood       one TCP stream, in calm and in a flood of handshakes (WireGuard only)
 
 CPU-seconds per GB are those of both daemons, over 10⁹ bytes of payload received.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-from meshvpn.bench import metrics
+from meshvpn.bench import handshakes, metrics
 from meshvpn.bench.iperf import TcpOutcome, UdpOutcome, run_iperf
-from meshvpn.bench.metrics import Metric
 from meshvpn.bench.ping import LoadedPing, idle_ping_ms
+from meshvpn.bench.workload import Figures, Pace, Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshvpn.bench.contenders import Link
+    from meshvpn.bench.metrics import Metric
 
 __all__ = ["WORKLOADS", "Figures", "Pace", "Workload", "highest_lossless"]
-
-Figures: TypeAlias = dict[Metric, float]
 
 ACCEPTED_LOSS: Final = 0.001
 """Below this share of lost datagrams a rate counts as carried."""
@@ -44,42 +44,6 @@ _SEARCH_SPAN: Final = 64
 
 _PACING_US: Final = "100"
 """iperf3 sends what is due every 100 µs; its default of 1 ms makes bursts that overflow buffers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How long measurements take, in whole seconds as iperf3 has them.
-
-    Attributes:
-        seconds: one iperf3 test.
-        search_seconds: one trial of the search for the highest rate.
-        search_steps: trials after the first; six leave an uncertainty of 64^(1/64), 7 %.
-        congestion: TCP congestion control for the streams, ``None`` for the system's.
-    """
-
-    seconds: int = 6
-    search_seconds: int = 1
-    search_steps: int = 6
-    congestion: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """One thing to carry.
-
-    Attributes:
-        key: name for ``--workload``.
-        title: what the progress bar says.
-        metrics: what it measures.
-        duration: seconds it takes at a pace, for the estimate of the time left.
-        measure: do it.
-    """
-
-    key: str
-    title: str
-    metrics: tuple[Metric, ...]
-    duration: Callable[[Pace], float]
-    measure: Callable[[Link, Pace], Figures]
 
 
 def _ping(link: Link, _pace: Pace) -> Figures:
@@ -226,6 +190,24 @@ WORKLOADS: Final[dict[str, Workload]] = {
             (metrics.UDP_FULL_LOSSLESS, metrics.UDP_SMALL_LOSSLESS),
             _search_length,
             _udp_loss,
+        ),
+        Workload(
+            "handshakes",
+            "handshakes",
+            (metrics.HANDSHAKES, metrics.HANDSHAKES_CPU),
+            handshakes.answering_length,
+            handshakes.answering,
+            needs_wireguard=True,
+            is_apart=True,
+        ),
+        Workload(
+            "flood",
+            "flood of handshakes",
+            (metrics.CALM, metrics.FLOODED, metrics.COOKIES),
+            handshakes.flooded_length,
+            handshakes.flooded,
+            needs_wireguard=True,
+            is_apart=True,
         ),
     )
 }

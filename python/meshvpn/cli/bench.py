@@ -105,7 +105,7 @@ def bench(
     ] = None,
     aead: Annotated[bool, typer.Option("--aead", help="Compare the AEAD backends only.")] = False,
 ) -> None:
-    """Hold our tunnels against OpenVPN, wireguard-go and Nebula, in interleaved rounds."""
+    """Hold our tunnels against those of other programs, in interleaved rounds."""
     _check_together(show=show, aead=aead, output=output, plot=plot)
     remarks = Console(stderr=True)
     data = Console()

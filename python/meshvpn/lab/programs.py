@@ -41,6 +41,9 @@ _PACKAGES = {
     "wg-quick": "wireguard-tools",
 }
 
+# Program -> crate, where none of their packages has it.
+_CRATES = {"boringtun-cli": "boringtun-cli", "gotatun": "gotatun-cli"}
+
 # Building takes milliseconds; a program that waits for input must not hang a test run.
 _TIMEOUT_SECONDS = 30.0
 
@@ -56,11 +59,12 @@ def find_program(name: str) -> str:
     """
     if found := shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_DIRECTORIES}"):
         return found
-    package = _PACKAGES.get(name, name)
-    raise MissingProgramError(
-        f"the program {name!r} is not installed",
-        hint=f"apt install {package} (or the package of that name on this system)",
-    )
+    if crate := _CRATES.get(name):
+        hint = f"cargo install {crate}"
+    else:
+        package = _PACKAGES.get(name, name)
+        hint = f"apt install {package} (or the package of that name on this system)"
+    raise MissingProgramError(f"the program {name!r} is not installed", hint=hint)
 
 
 def run_program(arguments: Sequence[str], *, text: str = "", tolerate_failure: bool = False) -> str:

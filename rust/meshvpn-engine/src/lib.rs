@@ -9,15 +9,18 @@
 //! | [`tun`], [`udp`] | frames and datagrams, many a system call |
 //! | [`aead`] | the fast ciphers, and the choice between them |
 //! | [`netlink`], [`netns`] | devices, addresses, routes; network namespaces |
+//! | [`callers`] | load for a WireGuard device, for the benchmark |
 //! | [`offload`], [`wait`] | what this kernel can; waiting and waking |
 
 pub mod aead;
+pub mod callers;
 pub mod capture;
 pub mod dataplane;
 mod driver_thread;
 pub mod netlink;
 pub mod netns;
 pub mod offload;
+mod seldom;
 pub mod tun;
 pub mod tunnel;
 pub mod udp;

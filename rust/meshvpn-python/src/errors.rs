@@ -66,6 +66,11 @@ pub(crate) fn device_error(message: &str, error: &io::Error) -> PyErr {
     DeviceError::new_err(format!("{message}: {error}"))
 }
 
+/// A network that could not be used.
+pub(crate) fn network_error(message: &str, error: &io::Error) -> PyErr {
+    NetworkError::new_err(format!("{message}: {error}"))
+}
+
 /// Why a tunnel could not be started.
 pub(crate) fn tunnel_error(error: &TunnelError) -> PyErr {
     let message = error.to_string();

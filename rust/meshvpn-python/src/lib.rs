@@ -9,6 +9,7 @@
 //! | `packet`, `reassembler`, `capture` | packets for people, fragments, capture files |
 //! | `wg_quick` | files of `wg-quick` |
 //! | `aead` | the ciphers and their speed |
+//! | `callers` | load for a WireGuard device |
 //! | `keys` | private and public keys |
 //! | `noise` | the WireGuard handshake by hand |
 //! | `log` | records for Python's `logging` |
@@ -16,6 +17,7 @@
 //! | `config` | addresses as Python writes them |
 
 mod aead;
+mod callers;
 mod capture;
 mod config;
 mod errors;
@@ -36,6 +38,8 @@ use pyo3::prelude::*;
 mod _meshvpn {
     #[pymodule_export]
     use crate::aead::{aead_backends, measure_aead};
+    #[pymodule_export]
+    use crate::callers::{HandshakeCrowd, HandshakeFlood, HandshakeTally};
     #[pymodule_export]
     use crate::capture::{Capture, pcapng_interface, pcapng_packet, pcapng_section_header};
     #[pymodule_export]

@@ -18,8 +18,7 @@ from meshvpn.bench.contenders.ours import (
     PresharedTunnel,
     own_program,
 )
-from meshvpn.bench.contenders.wireguard import WireGuard
-from meshvpn.bench.processes import Program
+from meshvpn.bench.contenders.wireguard import FOREIGN_WIREGUARDS
 from meshvpn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,11 +41,7 @@ def all_contenders() -> tuple[Contender, ...]:
         OwnWireGuard(name="wireguard-aws-lc", backend="aws-lc", program=own_program("wg")),
         OwnWireGuard(name="wireguard-ipsec-mb", backend="ipsec-mb", program=own_program("wg")),
         OpenVpn(),
-        WireGuard(
-            name="wireguard-go",
-            family="wireguard-go",
-            program=Program(("wireguard-go",), "wireguard-go"),
-        ),
+        *FOREIGN_WIREGUARDS,
         Nebula(),
         Nebula(name="nebula-big", buffer=BIG_BUFFER),
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from meshvpn.bench.topology import End, Wire
+    from meshvpn.bench.topology import Crowd, End, Wire
 
 __all__ = ["Contender", "DaemonPair", "Link", "Side"]
 
@@ -38,15 +38,19 @@ class Link:
         near: the host where clients run.
         far: the host where servers run.
         target: address of ``far`` through the tunnel.
-        daemons: what carries the traffic; empty for the bare wire.
+        crowd: others, who can call ``far``.
+        daemons: what carries the traffic, at ``near`` and at ``far``; empty for the bare wire.
         mtu: of the tunnel device in bytes.
+        public_key: of the WireGuard device at ``far``, in base64; empty where there is none.
     """
 
     near: End
     far: End
     target: str
+    crowd: Crowd
     daemons: tuple[Daemon, ...] = ()
     mtu: int | None = None
+    public_key: str = ""
 
     def cpu_seconds(self) -> float:
         """CPU time of all daemons so far."""
@@ -108,6 +112,11 @@ class Contender(ABC):
         """Version of the daemon; empty where there is none."""
         return ""
 
+    @property
+    def is_wireguard(self) -> bool:
+        """Whether it shakes hands as WireGuard does, and ``wg`` can add peers."""
+        return False
+
 
 @dataclass(frozen=True, kw_only=True)
 class DaemonPair(Contender):
@@ -134,6 +143,10 @@ class DaemonPair(Contender):
 
     def configure(self, side: Side) -> None:
         """Set up one host after its daemon has started."""
+
+    def public_key(self, side: Side) -> str:  # noqa: ARG002 (for those that have one)
+        """Of one host's WireGuard device, in base64."""
+        return ""
 
     def verify(self, daemon: Daemon) -> None:
         """Make sure that the tunnel is the one that was asked for.
@@ -175,7 +188,11 @@ class DaemonPair(Contender):
             _wait_for_answer(wire, daemons)
             for daemon in daemons:
                 self.verify(daemon)
-            yield Link(wire.a, wire.b, wire.b.inner, tuple(daemons), wire.a.mtu())
+            yield Link(
+                *(wire.a, wire.b, wire.b.inner, wire.crowd, tuple(daemons)),
+                mtu=wire.a.mtu(),
+                public_key=self.public_key(sides[1]),
+            )
 
     def _configure_when_up(self, side: Side, daemon: Daemon) -> None:
         deadline = time.monotonic() + _READY_TIMEOUT_S

@@ -51,7 +51,7 @@ class BareWire(Contender):
     @contextmanager
     def running(self, wire: Wire, folder: Path) -> Iterator[Link]:  # noqa: ARG002 (nothing to write)
         """The wire's own addresses, and no daemons."""
-        yield Link(wire.a, wire.b, wire.b.outer, mtu=WIRE_MTU)
+        yield Link(wire.a, wire.b, wire.b.outer, wire.crowd, mtu=WIRE_MTU)
 
 
 @dataclass(frozen=True, kw_only=True)

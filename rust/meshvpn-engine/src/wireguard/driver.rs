@@ -5,6 +5,8 @@
 //! is gone.
 
 use std::future::pending;
+use std::mem::take;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -25,6 +27,7 @@ use crate::dataplane::{DataPlane, Report};
 use crate::driver_thread;
 use crate::netlink::{Link, LinkEvents};
 use crate::netns;
+use crate::seldom::Seldom;
 use crate::tun::watch::Watch;
 use crate::tun::{Device, Offload};
 use crate::tunnel::{Status, TunnelError, segments};
@@ -34,6 +37,12 @@ const ACTIVITY_DELAY: Duration = Duration::from_millis(50);
 /// How often the device is looked at while there is traffic, at most: in another namespace, where it may have
 /// been moved, nobody tells us of changes.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the data plane tells is taken so many at a time: a turn of the loop costs more than a cookie.
+const REPORTS_AT_ONCE: usize = 64;
+/// How long the driver rests when it had to ask strangers for cookies. Else a flood would wake it for each
+/// of them, and take the CPU from the threads that forward as often.
+const REST: Duration = Duration::from_millis(1);
 
 /// How often it is looked at while it is taken to be down and something arrives even so, at most.
 const DOWN_INTERVAL: Duration = Duration::from_millis(50);
@@ -92,6 +101,8 @@ pub(super) struct Driver<'a> {
     pub(super) port: u16,
     pub(super) mark: u32,
     has_session: bool,
+    tells_drops: Seldom,
+    must_rest: bool,
 }
 
 impl<'a> Driver<'a> {
@@ -154,6 +165,8 @@ impl<'a> Driver<'a> {
             port,
             mark,
             has_session: false,
+            tells_drops: Seldom::default(),
+            must_rest: false,
         };
         driver.machine.set_up(now(), config.is_up);
         let rest = DeviceChange {
@@ -180,6 +193,7 @@ impl<'a> Driver<'a> {
             }
         };
         tokio::pin!(serving);
+        let mut reports = Vec::with_capacity(REPORTS_AT_ONCE);
         loop {
             self.drain();
             let wake = self.machine.poll_timeout();
@@ -191,22 +205,11 @@ impl<'a> Driver<'a> {
                 }
             };
             tokio::select! {
-                report = self.reports.recv() => match report {
-                    Some(Report::Stopped(error)) => {
-                        let reason = if error.raw_os_error() == Some(libc::EBADFD) {
-                            "the device was deleted".to_owned()
-                        } else {
-                            format!("forwarding failed: {error}")
-                        };
-                        warn!(device = self.name, reason, "device stopped");
-                        return self.status.close(Some(reason));
+                count = self.reports.recv_many(&mut reports, REPORTS_AT_ONCE) => {
+                    if count == 0 || self.handle_reports(&mut reports).await.is_break() {
+                        return;
                     }
-                    Some(report) => {
-                        self.look_if_down(&report).await;
-                        self.handle_report(report);
-                    }
-                    None => return,
-                },
+                }
                 Some(command) = self.commands.recv() => self.handle_command(command),
                 Some(command) = asked.recv() => self.handle_command(command),
                 () = timeout => self.handle_timeout().await,
@@ -224,6 +227,29 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Handles what the data plane has told; breaks when that has ended.
+    async fn handle_reports(&mut self, reports: &mut Vec<Report>) -> ControlFlow<()> {
+        for report in reports.drain(..) {
+            if let Report::Stopped(error) = report {
+                let reason = if error.raw_os_error() == Some(libc::EBADFD) {
+                    "the device was deleted".to_owned()
+                } else {
+                    format!("forwarding failed: {error}")
+                };
+                warn!(device = self.name, reason, "device stopped");
+                self.status.close(Some(reason));
+                return ControlFlow::Break(());
+            }
+            self.look_if_down(&report).await;
+            self.handle_report(report);
+            self.drain();
+        }
+        if take(&mut self.must_rest) {
+            std::thread::sleep(REST);
+        }
+        ControlFlow::Continue(())
+    }
+
     /// A device that we take to be down may have come up where nobody tells us of it. A frame that waits came
     /// out of it; other reports are made by anyone, and as often as they like.
     async fn look_if_down(&mut self, report: &Report) {
@@ -239,10 +265,13 @@ impl<'a> Driver<'a> {
         match report {
             Report::Control(control) => {
                 if let Err(reason) = self.handle_control(&control) {
+                    self.must_rest |= reason == DropReason::UnderLoad;
                     let mut tally = Tally::default();
                     tally.drop(reason, 1);
                     self.plane.counters().control.add(&tally);
-                    debug!(device = self.name, source = %control.path.destination, %reason, "message dropped");
+                    if self.tells_drops.is_due() {
+                        debug!(device = self.name, source = %control.path.destination, %reason, "message dropped");
+                    }
                 }
             }
             Report::Waiting(slot) => self.machine.handle_no_session(now(), slot),

@@ -4,7 +4,7 @@
 //! must not learn the keys of sessions that are over. So what the bytes are made from changes with every
 //! draw, and the way back is a hash ("fast key erasure").
 
-use super::primitives::{Secret, hmac, kdf};
+use super::primitives::{Secret, hmac};
 
 /// A source of random bytes that forgets.
 pub(crate) struct Entropy(Secret);
@@ -22,8 +22,8 @@ impl Entropy {
 
     /// 32 bytes.
     pub(crate) fn draw(&mut self) -> Secret {
-        let [next, drawn, _] = kdf(&self.0, b"draw");
-        self.0 = next;
+        let drawn = hmac(&self.0, &[b"draw"]);
+        self.0 = hmac(&self.0, &[b"next"]);
         drawn
     }
 

@@ -5,7 +5,7 @@
 //! | length, type | nothing | [`UnknownType`](DropReason::UnknownType) |
 //! | a response or cookie names a handshake of ours | a look-up | [`UnknownSession`](DropReason::UnknownSession) |
 //! | mac1 | a hash | [`BadMac1`](DropReason::BadMac1) |
-//! | not under load; or mac2, and not too many from there | two hashes | [`UnderLoad`](DropReason::UnderLoad), [`RateLimited`](DropReason::RateLimited) |
+//! | not under load; or mac2, and not too many from there | two hashes, if there is one | [`UnderLoad`](DropReason::UnderLoad), [`RateLimited`](DropReason::RateLimited) |
 //! | sealed for us | a multiplication | [`BadHandshake`](DropReason::BadHandshake) |
 //! | from a peer | a look-up | [`UnknownPeer`](DropReason::UnknownPeer) |
 //! | newer than that peer's last | nothing | [`OldHandshake`](DropReason::OldHandshake) |
@@ -14,7 +14,7 @@ use super::{Own, WireGuard};
 use crate::forward::{DropReason, Path};
 use crate::noise::handshake::{HandshakeError, Responder};
 use crate::noise::messages::{
-    Authenticated, COOKIE_REPLY, CookieReply, INITIATION, Initiation, RESPONSE, Response,
+    Authenticated, COOKIE_REPLY, CookieReply, INITIATION, Initiation, MAC_LEN, RESPONSE, Response,
 };
 use crate::time::Now;
 
@@ -115,7 +115,9 @@ impl WireGuard {
         if !self.load.is_under(now) {
             return Ok(());
         }
-        if checker.has_valid_mac2(now, message, source) {
+        // Strangers bring none: that costs nothing to see.
+        let (.., mac2) = message.parts();
+        if *mac2 != [0; MAC_LEN] && checker.has_valid_mac2(now, message, source) {
             let is_admitted = self.load.admits(now, source);
             return is_admitted.then_some(()).ok_or(DropReason::RateLimited);
         }

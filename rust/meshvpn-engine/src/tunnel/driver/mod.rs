@@ -25,6 +25,7 @@ use crate::dataplane::{DataPlane, Report};
 use crate::driver_thread;
 use crate::netlink::{Link, egress};
 use crate::netns;
+use crate::seldom::Seldom;
 pub(crate) use set_up::segments;
 
 /// How often the driver looks whether packets went out, which decides whether the path is watched.
@@ -84,6 +85,7 @@ struct Driver<'a> {
     sent_before: u64,
     /// When the kernel last refused a datagram as too long.
     refused_at: Option<Instant>,
+    tells_drops: Seldom,
 }
 
 impl Driver<'_> {
@@ -144,7 +146,9 @@ impl Driver<'_> {
         };
         if let Err(reason) = result {
             self.count_drop(reason);
-            debug!(device = self.config.name, source = %control.path.destination, %reason, "message dropped");
+            if self.tells_drops.is_due() {
+                debug!(device = self.config.name, source = %control.path.destination, %reason, "message dropped");
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use super::{Driver, SOCKET};
 use crate::aead;
 use crate::dataplane::DataPlane;
 use crate::netlink::{Link, egress};
+use crate::seldom::Seldom;
 use crate::tun::{Device, Offload};
 use crate::tunnel::config::{TunnelConfig, TunnelError};
 use crate::tunnel::status::Status;
@@ -98,6 +99,7 @@ impl<'a> Driver<'a> {
             mtu,
             sent_before: 0,
             refused_at: None,
+            tells_drops: Seldom::default(),
         })
     }
 }
