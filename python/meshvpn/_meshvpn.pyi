@@ -4,7 +4,7 @@ from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["NOISE_CONSTRUCTION", "NOISE_PROLOGUE", "__version__", "Capture", "NoiseIkPsk2", "NoiseInitiator", "NoiseResponder", "NoiseTransport", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "WgQuickConfig", "WgQuickPeer", "WireGuard", "WireGuardPeer", "WireGuardState", "aead_backends", "check_noise_message", "measure_aead", "next_log_record", "noise_cookie_for_source", "noise_has_valid_mac1", "noise_has_valid_mac2", "noise_message_fields", "noise_open_cookie", "noise_seal_cookie", "noise_stamp", "parse_wg_quick", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "tai64n_after", "tai64n_exactly", "tai64n_unix", "x25519_key_pair"]
+__all__ = ["NOISE_CONSTRUCTION", "NOISE_PROLOGUE", "__version__", "Capture", "HandshakeCrowd", "HandshakeFlood", "HandshakeTally", "NoiseIkPsk2", "NoiseInitiator", "NoiseResponder", "NoiseTransport", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "WgQuickConfig", "WgQuickPeer", "WireGuard", "WireGuardPeer", "WireGuardState", "aead_backends", "check_noise_message", "measure_aead", "next_log_record", "noise_cookie_for_source", "noise_has_valid_mac1", "noise_has_valid_mac2", "noise_message_fields", "noise_open_cookie", "noise_seal_cookie", "noise_stamp", "parse_wg_quick", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "tai64n_after", "tai64n_exactly", "tai64n_unix", "x25519_key_pair"]
 
 NOISE_CONSTRUCTION: Final[str]
 """
@@ -15,7 +15,6 @@ NOISE_PROLOGUE: Final[bytes]
 """
 What Noise calls the prologue of WireGuard's handshake.
 """
-__all__ = ["__version__", "HandshakeCrowd", "HandshakeFlood", "HandshakeTally", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "WgQuickConfig", "WgQuickPeer", "WireGuard", "WireGuardPeer", "WireGuardState", "aead_backends", "measure_aead", "next_log_record", "parse_wg_quick", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "x25519_key_pair"]
 
 __version__: Final[str]
 """
@@ -46,6 +45,60 @@ class Capture:
         """
         Datagrams in the file.
         """
+
+@final
+class HandshakeCrowd:
+    """
+    Peers of a device, each with a key and an address of its own.
+    """
+    def __new__(cls, /, device: SupportsLenAndGetItem[SupportsIndex], to: str, first: str, size: SupportsIndex) -> HandshakeCrowd:
+        """
+        `device` is the device's public key, `to` where it listens ("192.0.2.1:51820"), `first` the address of
+        the first of `size` peers. They live in the calling thread's network namespace.
+        """
+    def call(self, /) -> HandshakeTally:
+        """
+        Makes all calls that are ready; returns when each is answered or was dropped.
+        """
+    def prepare(self, /, count: SupportsIndex) -> None:
+        """
+        Makes `count` calls ready for each peer.
+        """
+    def public_keys(self, /) -> list[bytes]:
+        """
+        What the device has to know its peers by.
+        """
+
+@final
+class HandshakeFlood:
+    """
+    Strangers that call a device at a fixed rate until they are stopped.
+    """
+    def __new__(cls, /, device: SupportsLenAndGetItem[SupportsIndex], to: str, first: str, per_second: SupportsIndex) -> HandshakeFlood:
+        """
+        Begins at once. The arguments are those of `HandshakeCrowd`, and the rate.
+        """
+    def stop(self, /) -> HandshakeTally | None:
+        """
+        Ends it; None when it has been ended before.
+        """
+
+@final
+class HandshakeTally:
+    """
+    What was sent to a device, and what came back.
+    """
+    @property
+    def cookies(self, /) -> int: ...
+    @property
+    def responses(self, /) -> int: ...
+    @property
+    def seconds(self, /) -> float:
+        """
+        From the first initiation to the last answer.
+        """
+    @property
+    def sent(self, /) -> int: ...
 
 @final
 class NoiseIkPsk2:
@@ -162,58 +215,6 @@ class NoiseTransport:
         """
         Messages sealed so far.
         """
-class HandshakeCrowd:
-    """
-    Peers of a device, each with a key and an address of its own.
-    """
-    def __new__(cls, /, device: SupportsLenAndGetItem[SupportsIndex], to: str, first: str, size: SupportsIndex) -> HandshakeCrowd:
-        """
-        `device` is the device's public key, `to` where it listens ("192.0.2.1:51820"), `first` the address of
-        the first of `size` peers. They live in the calling thread's network namespace.
-        """
-    def call(self, /) -> HandshakeTally:
-        """
-        Makes all calls that are ready; returns when each is answered or was dropped.
-        """
-    def prepare(self, /, count: SupportsIndex) -> None:
-        """
-        Makes `count` calls ready for each peer.
-        """
-    def public_keys(self, /) -> list[bytes]:
-        """
-        What the device has to know its peers by.
-        """
-
-@final
-class HandshakeFlood:
-    """
-    Strangers that call a device at a fixed rate until they are stopped.
-    """
-    def __new__(cls, /, device: SupportsLenAndGetItem[SupportsIndex], to: str, first: str, per_second: SupportsIndex) -> HandshakeFlood:
-        """
-        Begins at once. The arguments are those of `HandshakeCrowd`, and the rate.
-        """
-    def stop(self, /) -> HandshakeTally | None:
-        """
-        Ends it; None when it has been ended before.
-        """
-
-@final
-class HandshakeTally:
-    """
-    What was sent to a device, and what came back.
-    """
-    @property
-    def cookies(self, /) -> int: ...
-    @property
-    def responses(self, /) -> int: ...
-    @property
-    def seconds(self, /) -> float:
-        """
-        From the first initiation to the last answer.
-        """
-    @property
-    def sent(self, /) -> int: ...
 
 @disjoint_base
 class Packet:

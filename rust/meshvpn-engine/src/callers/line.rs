@@ -46,7 +46,7 @@ impl Line {
     pub(super) fn send(&self, caller: u32, datagram: &[u8]) {
         let source = Ipv4Addr::from(u32::from(self.first).wrapping_add(caller));
         self.socket
-            .send_unfragmented(datagram, Some(IpAddr::V4(source)), self.device);
+            .send_unfragmented(datagram, Some(IpAddr::V4(source)), self.device, None);
     }
 
     /// Takes everything that has come, without waiting for more.
