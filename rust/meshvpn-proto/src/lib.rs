@@ -12,6 +12,7 @@
 //! | [`noise`] | WireGuard's handshake, its messages, cookies and timestamps |
 //! | [`peer`] | one WireGuard peer: handshakes, sessions, timers |
 //! | [`wireguard`] | a WireGuard device: all peers, and what the data plane sees of them |
+//! | [`control`] | what nodes and their coordinator know of a mesh, and say to each other |
 //! | [`tunnel`] | a point-to-point tunnel: handshake and path together |
 //! | [`route`] | allowed IPs: which peer a packet goes to and may come from |
 //! | [`config`] | files of `wg-quick`, and the protocol that `wg` speaks |
@@ -21,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod control;
 pub mod forward;
 pub mod keys;
 pub mod noise;

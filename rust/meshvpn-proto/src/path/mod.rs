@@ -2,9 +2,11 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`candidate`] | addresses at which a node may be reached |
 //! | [`probe`] | the messages that peers exchange about the path between them |
 //! | [`mtu`] | how long a datagram may be: found by probing, kept under watch |
 
+pub mod candidate;
 pub mod mtu;
 pub mod probe;
 mod round;
