@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::lenient;
 use crate::keys::PublicKey;
 use crate::path::candidate::Candidate;
 use crate::route::Prefix;
@@ -74,7 +75,7 @@ pub struct Node {
     #[serde(default)]
     pub routes: Vec<Prefix>,
     /// Where it may be reached directly.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::list")]
     pub candidates: Vec<Candidate>,
     /// Through which relay it can always be reached.
     #[serde(default)]

@@ -5,6 +5,7 @@
 //! | [`messages`] | the three messages, byte for byte |
 //! | [`identity`] | our static key, and what is computed with it once a peer |
 //! | [`handshake`] | initiator and responder: a message a call, session keys at the end |
+//! | `ik` | the same without a pre-shared key, with any payloads: what the control channel begins with |
 //! | [`reveal`] | hash and chaining key after each token, for learning and tests |
 //! | [`cookie`] | mac1, mac2, and the cookies that a busy device asks for |
 //! | [`tai64n`] | the timestamp that makes an old initiation worthless |
@@ -29,6 +30,7 @@ pub mod cookie;
 pub(crate) mod entropy;
 pub mod handshake;
 pub mod identity;
+pub(crate) mod ik;
 pub mod messages;
 mod primitives;
 mod resolver;

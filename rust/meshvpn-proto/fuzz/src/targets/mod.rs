@@ -5,6 +5,7 @@
 //! file too, says what is missing and replays the corpora.
 
 mod config;
+mod control;
 mod forward;
 mod packet;
 mod tunnel;
@@ -15,6 +16,9 @@ pub type Target = fn(&[u8]);
 
 /// Every target by name.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("control_channel", control::channel),
+    ("control_client", control::client),
+    ("control_message", control::message),
     ("data_message", tunnel::data_message),
     ("handshake_message", wireguard::message),
     ("hello", tunnel::hello),
