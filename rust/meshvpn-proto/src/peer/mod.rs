@@ -35,8 +35,7 @@ use crate::forward::Activity;
 use crate::keys::{PresharedKey, PublicKey};
 use crate::noise::cookie::Stamper;
 use crate::noise::tai64n::Tai64n;
-use crate::session::aead::{Aead, Portable, Seal, TAG_LEN};
-use crate::session::transport::{HEADER_LEN, write_header};
+
 use crate::wireguard::Event;
 
 /// A peer, as its device knows it. What the data plane has to know is in the peer's slot.
@@ -228,21 +227,9 @@ impl Peer {
     /// Sends nothing, sealed; begins a handshake when there is no session for that.
     fn send_keepalive(&mut self, context: &mut Context<'_>) {
         let session = self.sessions.current().map(|current| &current.session);
-        let counter = session.and_then(|session| session.reserve(1));
-        let (Some(session), Some(counter)) = (session, counter) else {
+        let Some(datagram) = session.and_then(|session| session.seal(&[])) else {
             return self.want_handshake(context);
         };
-        let mut datagram = [0; HEADER_LEN + TAG_LEN];
-        let (header, out) = datagram
-            .split_first_chunk_mut()
-            .expect("a keepalive is a header and a tag");
-        write_header(header, session.remote_index, counter);
-        Portable.seal(&mut [Seal {
-            key: session.send_key(),
-            counter,
-            plaintext: &[],
-            out,
-        }]);
         context.send(&datagram);
         let now = context.now.instant;
         self.note_sent(now);

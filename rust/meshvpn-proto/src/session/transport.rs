@@ -15,7 +15,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::aead::{Key, TAG_LEN};
+use super::aead::{Aead, Key, Portable, Seal, TAG_LEN};
 use super::replay::ReplayWindow;
 
 /// First byte of a data message.
@@ -112,6 +112,23 @@ impl SealedSession {
         self.next_counter
             .store(REJECT_AFTER_MESSAGES, Ordering::Relaxed);
         None
+    }
+
+    /// A whole data message with `plaintext` in it, for messages that are too rare for a batch; `None` when the session is
+    /// used up.
+    pub fn seal(&self, plaintext: &[u8]) -> Option<Vec<u8>> {
+        let counter = self.reserve(1)?;
+        let mut datagram = vec![0; plaintext.len() + OVERHEAD];
+        let (header, out) = datagram.split_first_chunk_mut::<HEADER_LEN>()?;
+        write_header(header, self.remote_index, counter);
+        let key = &self.send_key;
+        Portable.seal(&mut [Seal {
+            key,
+            counter,
+            plaintext,
+            out,
+        }]);
+        Some(datagram)
     }
 
     /// Whether no packet can be numbered any more.
