@@ -12,6 +12,7 @@
 //! | [`noise`] | WireGuard's handshake, its messages, cookies and timestamps |
 //! | [`peer`] | one WireGuard peer: handshakes, sessions, timers |
 //! | [`wireguard`] | a WireGuard device: all peers, and what the data plane sees of them |
+//! | [`relay`] | packets through a third party, for peers that cannot be reached directly (DERP) |
 //! | [`control`] | what nodes and their coordinator know of a mesh, and say to each other |
 //! | [`node`] | a node of the mesh: WireGuard, paths and map together |
 //! | [`tunnel`] | a point-to-point tunnel: handshake and path together |
@@ -31,6 +32,7 @@ pub mod noise;
 pub mod packet;
 pub mod path;
 pub mod peer;
+pub mod relay;
 pub mod route;
 pub mod session;
 pub mod time;

@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod forward;
 mod packet;
+mod relay;
 mod tunnel;
 mod wireguard;
 
@@ -29,6 +30,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("packet_too_big", packet::too_big),
     ("pcapng", packet::pcapng),
     ("probe", tunnel::probe),
+    ("relay_client", relay::client),
+    ("relay_frame", relay::frame),
+    ("relay_server", relay::server),
     ("split_join", forward::split_join),
     ("uapi", config::uapi),
     ("wg_quick", config::wg_quick),
