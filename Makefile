@@ -20,7 +20,7 @@ help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 .PHONY: demo
-demo: build setup-demo ## two namespaces, an encrypted tunnel, ping, ssh and iperf3 through it
+demo: build setup-demo ## two namespaces, WireGuard between them, ping, ssh and iperf3 through it
 	@$(AS_ROOT) $(BIN)/meshvpn demo
 
 .PHONY: test

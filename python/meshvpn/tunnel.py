@@ -161,6 +161,7 @@ class Tunnel(Running):
         netns: str | None = None,
         mark: int | None = None,
         aead: str | None = None,
+        uapi: bool | None = None,
     ) -> WireGuard:
         """Start a WireGuard device, from a ``wg-quick`` file or from values.
 
@@ -170,7 +171,7 @@ class Tunnel(Running):
 
         Args:
             config: the path of a file, or what was read from one; the other values, but for
-                ``name``, ``route``, ``netns`` and ``aead``, are then in it.
+                ``name``, ``route``, ``netns``, ``aead`` and ``uapi``, are then in it.
             name: the device's name; by default that of the file, as ``wg0`` for ``wg0.conf``.
             private_key: the device's identity, or the path of the file that holds it.
             listen_port: its UDP port; by default the system chooses.
@@ -181,6 +182,9 @@ class Tunnel(Running):
             netns: the network namespace to live in; names of endpoints are looked up outside it.
             mark: a firewall mark for everything that it sends.
             aead: as for :meth:`preshared`.
+            uapi: whether ``wg`` may ask and change the device, over a socket of its name in
+                ``/var/run/wireguard``. By default it may unless ``netns`` is given: namespaces
+                share that directory, and in each there may be a ``wg0``.
         """
         from meshvpn.wireguard.device import WireGuard  # noqa: PLC0415 (not every tunnel has peers)
         from meshvpn.wireguard.start import device_config  # noqa: PLC0415, as above
@@ -195,7 +199,10 @@ class Tunnel(Running):
             mtu=mtu,
             mark=mark,
         )
-        return WireGuard._start(chosen, config, route=route, netns=netns, aead=aead)
+        has_uapi = netns is None if uapi is None else uapi
+        return WireGuard._start(
+            chosen, config, route=route, netns=netns, aead=aead, has_uapi=has_uapi
+        )
 
     @classmethod
     def _start(

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.root, pytest.mark.needs(*PROGRAMS)]
 
 STEPS = (
     "Two hosts and a cable",
-    "An encrypted tunnel",
+    "WireGuard between them",
     "ping through it",
     "ssh through it",
     "iperf3 through it",
@@ -75,7 +75,7 @@ def test_every_step_works_and_says_what_came_out() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     results = dict(re.findall(r"^✓ ([^:]+): (.+)$", done.stdout, re.MULTILINE))
     assert tuple(results) == STEPS
-    assert re.search(r"ChaCha20-Poly1305 by (aws-lc|ipsec-mb|portable), MTU 1440", done.stdout)
+    assert re.search(r"ChaCha20-Poly1305 by (aws-lc|ipsec-mb|portable), MTU 1420", done.stdout)
     assert re.fullmatch(r"IPv4 [\d.]+ ms, IPv6 [\d.]+ ms, nothing lost", results[STEPS[2]])
     assert re.match(r"logged in from 10\.9\.0\.1 as \w+ on Linux", results[STEPS[3]])
     assert float(results[STEPS[4]].split()[0]) > 0
@@ -84,7 +84,9 @@ def test_every_step_works_and_says_what_came_out() -> None:
     )
     # The packets, inside and outside.
     assert "[mesh0] 10.9.0.1 -> 10.9.0.2 | ICMP Echo Request | 64 bytes" in done.stdout
-    assert re.search(r"172\.31\.0\.1:7000 -> 172\.31\.0\.2:7000 \| UDP len=", done.stdout)
+    assert re.search(r"172\.31\.0\.1:51820 -> 172\.31\.0\.2:51820 \| UDP .*\| data …", done.stdout)
+    assert "| handshake initiation …" in done.stdout
+    assert "| handshake response …" in done.stdout
     assert "malformed" not in done.stdout
 
 

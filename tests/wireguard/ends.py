@@ -88,6 +88,7 @@ def ours(
         address=side.addresses,
         netns=side.host.netns,
         aead=aead,
+        uapi=True,
     )
 
 

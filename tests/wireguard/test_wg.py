@@ -35,7 +35,7 @@ def near(two_hosts: TwoHosts) -> Side:
 @pytest.fixture
 def bare(near: Side) -> Iterator[WireGuard]:
     """A device that knows nothing yet."""
-    with Tunnel.wireguard(name=near.device, netns=near.host.netns) as device:
+    with Tunnel.wireguard(name=near.device, netns=near.host.netns, uapi=True) as device:
         yield device
 
 

@@ -1,4 +1,4 @@
-"""``meshvpn demo``: two hosts, an encrypted tunnel, real programs through it; see it work.
+"""``meshvpn demo``: two hosts, WireGuard between them, real programs through it; see it work.
 
 On a terminal a picture that moves, elsewhere plain lines. The exit status is 0 only when every step
 has worked, 130 after Ctrl-C.
@@ -36,7 +36,7 @@ def demo(
         bool, typer.Option("--plain", help="Lines instead of a picture, on a terminal too.")
     ] = False,
 ) -> None:
-    """Show an encrypted tunnel at work: ping, ssh and iperf3 through it, and what a spy sees.
+    """Show WireGuard at work: a handshake, ping, ssh and iperf3 through it, and what a spy sees.
 
     It takes half a minute and builds everything it needs in network namespaces, which are gone
     afterwards. Nothing else on this machine is touched.

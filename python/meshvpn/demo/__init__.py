@@ -1,4 +1,4 @@
-"""The demonstration: two hosts, an encrypted tunnel between them, and real programs through it.
+"""The demonstration: two hosts, WireGuard between them, and real programs through it.
 
 It is played once, in some twenty seconds, for whoever watches:
 
@@ -7,8 +7,9 @@ module                what is in it
 ====================  ==========================================================================
 :mod:`~.play`         the course of it: one scene after the other, and the end of everything
 :mod:`~.scenes`       the scenes: build, connect, ping, ssh, iperf3, eavesdrop
-:mod:`~.stage`        the two hosts, the cable, the two ends of the tunnel
+:mod:`~.stage`        the two hosts, the cable, the two WireGuard devices
 :mod:`~.sshd`         an SSH server for one minute
+:mod:`~.datagram`     what a spy can make of a datagram
 :mod:`~.watchers`     threads that look on: packets inside, datagrams on the cable, throughput
 :mod:`~.audience`     what a view is told
 :mod:`~.live`         the view in a terminal

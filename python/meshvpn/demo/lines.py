@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TextIO
 
-from meshvpn.demo.stage import CLEAR
+from meshvpn.demo.datagram import glimpse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,11 +51,12 @@ class Lines:
             self._print(f"    inside  {packet}")
 
     def see_outside(self, packet: Packet) -> None:
-        """Write the packet's line and how its ciphertext begins."""
+        """Write the packet's line, what it is, and how its ciphertext begins."""
         if self._outside > 0:
             self._outside -= 1
-            begin = packet.payload[CLEAR : CLEAR + _CIPHERTEXT_SHOWN].hex(" ")
-            self._print(f"    cable   {packet} | … {begin} …")
+            kind, noise = glimpse(packet.payload)
+            begin = noise[:_CIPHERTEXT_SHOWN].hex(" ")
+            self._print(f"    cable   {packet} | {kind} … {begin} …")
 
     def measure(self, sample: Sample) -> None:
         """Figures that change five times a second are for a screen."""

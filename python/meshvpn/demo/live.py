@@ -1,14 +1,14 @@
 """The demonstration on a terminal: a picture that moves.
 
     ╭ host a ─────────╮                                     ╭─ host b ────────╮
-    │ mesh0 10.9.0.1  │ ━━━━━━ ChaCha20-Poly1305 ━━━━━━━━━━ │ mesh0 10.9.0.2  │   the picture
+    │ mesh0 10.9.0.1  │ ━━━━━━━━━━━━ WireGuard ━━━━━━━━━━━━ │ mesh0 10.9.0.2  │   the picture
     │ eth0 172.31.0.1 │ ──●────────●────────●────────●───── │ eth0 172.31.0.2 │
     ╰─────────────────╯  ▁▂▅▇████  9.14 Gbit/s              ╰─────────────────╯
     ╭ steps ──────────╮ ╭ inside the tunnel ────────────────────────────────╮
     │ ✓ ping          │ │ 10.9.0.1 -> 10.9.0.2 | ICMP Echo Request | 64 …   │      what a host sees
     │   IPv4 0.31 ms  │ ╰───────────────────────────────────────────────────╯
     │ ⠹ ssh           │ ╭ on the cable ─────────────────────────────────────╮
-    │ · iperf3        │ │ 128 bytes  8f 3a 91 0c …                          │      what a spy sees
+    │ · iperf3        │ │ a -> b | data, 128 bytes  8f 3a 91 0c …           │      what a spy sees
     ╰─────────────────╯ ╰───────────────────────────────────────────────────╯
 
 The player's thread tells what happens; rich's thread asks for a picture ten times a second.
@@ -24,8 +24,8 @@ from rich.text import Text
 
 from meshvpn.cli.paint import packet_style
 from meshvpn.demo.checklist import Checklist
+from meshvpn.demo.datagram import glimpse
 from meshvpn.demo.picture import Picture
-from meshvpn.demo.stage import CLEAR
 from meshvpn.demo.tail import Tail
 
 if TYPE_CHECKING:
@@ -75,8 +75,9 @@ class Screen:
     def see_outside(self, packet: Packet) -> None:
         """Append what can be read of the datagram, and what cannot."""
         way = "a -> b" if packet.direction == "outbound" else "b -> a"
-        line = Text(f"{way} | {len(packet.payload)} bytes  ")
-        line.append(packet.payload[CLEAR : CLEAR + _CIPHERTEXT_SHOWN].hex(" "), style="red")
+        kind, noise = glimpse(packet.payload)
+        line = Text(f"{way} | {kind}, {len(packet.payload)} bytes  ")
+        line.append(noise[:_CIPHERTEXT_SHOWN].hex(" "), style="red")
         self._outside.append(line)
 
     def measure(self, sample: Sample) -> None:

@@ -66,7 +66,7 @@ class Picture:
         yield grid
 
     def _cable(self, width: int) -> RenderableType:
-        label = " no tunnel yet " if self._sample is None else " ChaCha20-Poly1305 "
+        label = " no tunnel yet " if self._sample is None else " WireGuard "
         style = "dim" if self._sample is None else "bold green"
         rate = self._sample.gbit_per_s if self._sample else 0.0
         peak = max(self._rates, default=0.0)

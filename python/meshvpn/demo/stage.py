@@ -4,11 +4,12 @@
     ┌──────────────────────────┐                    ┌──────────────────────────┐
     │ ping  ssh  iperf3        │                    │ sshd  iperf3 -s          │
     │ mesh0  10.9.0.1, fd09::1 │                    │ mesh0  10.9.0.2, fd09::2 │
-    │ tunnel, UDP port 7000    │                    │ tunnel, UDP port 7000    │
+    │ WireGuard, UDP 51820     │                    │ WireGuard, UDP 51820     │
     │ eth0   172.31.0.1 ───────┼────────────────────┼─────── 172.31.0.2   eth0 │
     └──────────────────────────┘                    └──────────────────────────┘
 
-Both tunnels run in this very process, each in its host's namespace.
+Both devices run in this very process, each in its host's namespace. All that a host knows of the
+other beforehand is its public key.
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from meshvpn.errors import LabError
-from meshvpn.keys import PresharedKey
+from meshvpn.keys import PrivateKey
 from meshvpn.lab import Lab
 from meshvpn.tunnel import Tunnel
+from meshvpn.wireguard import Peer
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from meshvpn.lab import Host
+    from meshvpn.wireguard import WireGuard
 
-__all__ = ["CLEAR", "DEVICE", "PORT", "UNDERLAY", "End", "Stage"]
+__all__ = ["DEVICE", "PORT", "UNDERLAY", "End", "Stage"]
 
 DEVICE: Final = "mesh0"
 """The tunnel's device on both hosts."""
@@ -36,10 +39,11 @@ DEVICE: Final = "mesh0"
 UNDERLAY: Final = "eth0"
 """The cable's."""
 
-PORT: Final = 7000
+PORT: Final = 51820
+"""WireGuard's usual UDP port, on both hosts."""
 
-CLEAR: Final = 16
-"""Bytes of a datagram that are not encrypted: message type, receiver's index, counter."""
+_KEEPALIVE_S: Final = 25
+"""Makes the handshake begin at once, without a packet that asks for it."""
 
 
 class End:
@@ -57,10 +61,11 @@ class End:
         self.outer = f"172.31.0.{number}"
         self.inner = f"10.9.0.{number}"
         self.inner6 = f"fd09::{number}"
-        self._tunnel: Tunnel | None = None
+        self._key = PrivateKey.generate()
+        self._tunnel: WireGuard | None = None
 
     @property
-    def tunnel(self) -> Tunnel:
+    def tunnel(self) -> WireGuard:
         """The tunnel.
 
         Raises:
@@ -70,13 +75,20 @@ class End:
             raise LabError("the tunnel has not been started yet")
         return self._tunnel
 
-    def start_tunnel(self, peer: End, key: PresharedKey) -> Tunnel:
+    def start_tunnel(self, peer: End) -> WireGuard:
         """Start it."""
-        self._tunnel = Tunnel.preshared(
-            DEVICE,
-            local=(self.outer, PORT),
-            remote=(peer.outer, PORT),
-            key=key,
+        self._tunnel = Tunnel.wireguard(
+            name=DEVICE,
+            private_key=self._key,
+            listen_port=PORT,
+            peers=[
+                Peer(
+                    public_key=peer._key.public_key,
+                    endpoint=(peer.outer, PORT),
+                    allowed_ips=[peer.inner, peer.inner6],
+                    persistent_keepalive=_KEEPALIVE_S,
+                )
+            ],
             address=[f"{self.inner}/24", f"{self.inner6}/64"],
             netns=self.host.netns,
         )
@@ -113,10 +125,9 @@ class Stage:
         self._lab.link(self.a.host, self.b.host, *addresses, devices=(UNDERLAY, UNDERLAY))
 
     def start_tunnels(self) -> None:
-        """Start both ends with a fresh key."""
-        key = PresharedKey.generate()
-        for end, peer in ((self.a, self.b), (self.b, self.a)):
-            self.props.enter_context(end.start_tunnel(peer, key))
+        """Start both ends; the one that starts last begins the handshake that both hear."""
+        for end, peer in ((self.b, self.a), (self.a, self.b)):
+            self.props.enter_context(end.start_tunnel(peer))
 
     def __enter__(self) -> Self:
         return self

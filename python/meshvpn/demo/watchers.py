@@ -140,13 +140,21 @@ class Tap(_Watcher):
         device: its name.
         show: called with each packet that is read.
         link_header: bytes before the IP header.
+        wanted: which of them to show; all by default.
     """
 
     def __init__(
-        self, host: Host, device: str, show: Callable[[Packet], None], *, link_header: int = 0
+        self,
+        host: Host,
+        device: str,
+        show: Callable[[Packet], None],
+        *,
+        link_header: int = 0,
+        wanted: Callable[[Packet], bool] = lambda _packet: True,
     ) -> None:
         super().__init__(f"tap-{device}")
         self._show = show
+        self._wanted = wanted
         self._link_header = link_header
         self._socket = open_packet_socket(host, device)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
@@ -160,6 +168,8 @@ class Tap(_Watcher):
                 packet = read_packet(self._socket, link_header=self._link_header)
                 if packet is None:
                     shown = 0
+                    continue
+                if not self._wanted(packet):
                     continue
                 self._show(packet)
                 shown += 1

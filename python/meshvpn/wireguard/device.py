@@ -54,6 +54,7 @@ class WireGuard(Running):
         route: Network | Iterable[Network] | None,
         netns: str | None,
         aead: str | None,
+        has_uapi: bool,
     ) -> WireGuard:
         routes: Iterable[Network] | Network = config.routes() if route is None else route
         _logging.start()
@@ -68,7 +69,7 @@ class WireGuard(Running):
             routes=prefixed_texts("route", routes),
             mtu=config.mtu,
             is_up=True,
-            has_uapi=True,
+            has_uapi=has_uapi,
             netns=None if netns is None else utf8("netns", netns),
             aead=aead,
         )
