@@ -8,10 +8,13 @@
 //! | [`packet`] | IP, ICMP, TCP and UDP for people: parse, one-line summary, fragments, pcapng, ICMP errors |
 //! | [`forward`] | the batch forwarder: split, checksum, route, seal · open, replay, judge, join |
 //! | [`session`] | transport sessions: AEAD seam, data framing, replay window, the pre-shared-key handshake |
-//! | [`path`] | what is known of a path: its MTU |
+//! | [`path`] | paths to a peer: candidates, probes, choice, MTU |
 //! | [`noise`] | WireGuard's handshake, its messages, cookies and timestamps |
 //! | [`peer`] | one WireGuard peer: handshakes, sessions, timers |
 //! | [`wireguard`] | a WireGuard device: all peers, and what the data plane sees of them |
+//! | [`relay`] | packets through a third party, for peers that cannot be reached directly (DERP) |
+//! | [`control`] | what nodes and their coordinator know of a mesh, and say to each other |
+//! | [`node`] | a node of the mesh: WireGuard, paths and map together |
 //! | [`tunnel`] | a point-to-point tunnel: handshake and path together |
 //! | [`route`] | allowed IPs: which peer a packet goes to and may come from |
 //! | [`config`] | files of `wg-quick`, and the protocol that `wg` speaks |
@@ -21,12 +24,15 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod control;
 pub mod forward;
 pub mod keys;
+pub mod node;
 pub mod noise;
 pub mod packet;
 pub mod path;
 pub mod peer;
+pub mod relay;
 pub mod route;
 pub mod session;
 pub mod time;

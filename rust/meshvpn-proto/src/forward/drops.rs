@@ -69,6 +69,10 @@ reasons! {
     BadCookie = "bad_cookie",
     /// From a peer: its allowed IPs do not hold the packet's source.
     SourceNotAllowed = "source_not_allowed",
+    /// From the TUN or a peer: the filter does not let it pass.
+    Denied = "denied",
+    /// From the TUN or a peer: the filter has not decided yet.
+    Undecided = "undecided",
     /// From a peer: more control messages at once than we are willing to keep.
     ControlOverflow = "control_overflow",
     /// To the TUN: the device refused the packet.

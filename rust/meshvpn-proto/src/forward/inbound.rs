@@ -300,14 +300,13 @@ impl Inbound {
     /// Passes on an authentic packet: to the TUN, to the driver, or, when it is empty, to nobody.
     fn deliver(&mut self, message: &Pending<'_>, peers: &impl Peers) -> Result<(), DropReason> {
         let slot = self.sessions[message.known].slot;
-        self.received.count(
-            slot,
-            HEADER_LEN + message.message.sealed.len(),
-            !message.opened.is_empty(),
-            message.path,
-        );
         let plaintext = &self.opened[message.opened.clone()];
-        match plaintext.first().map(|byte| byte >> 4) {
+        let version = plaintext.first().map(|byte| byte >> 4);
+        // Messages between drivers are like keepalives: they ask for no answer from those who keep timers.
+        let has_data = matches!(version, Some(4 | 6));
+        let bytes = HEADER_LEN + message.message.sealed.len();
+        self.received.count(slot, bytes, has_data, message.path);
+        match version {
             None => Ok(()),
             Some(4 | 6) => {
                 let view = IpView::parse(plaintext)?;

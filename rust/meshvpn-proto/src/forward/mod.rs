@@ -9,7 +9,8 @@
 //! | open, refuse replays, judge | [`inbound`], [`arrival`] |
 //! | put segments together for one write | [`join`], `flow` |
 //! | keep what has to wait for a handshake | [`parked`] |
-//! | tell timers what passed | [`activity`] |
+//! | tell timers what passed, and by which path | [`activity`], [`path_counts`] |
+//! | say what may pass | [`filter`] |
 //! | count what was dropped, and why | [`drops`] |
 //!
 //! [`Outbound`] and [`Inbound`] are independent and belong to one thread each. They share peers
@@ -20,11 +21,13 @@ pub mod activity;
 pub mod arrival;
 pub mod checksum;
 pub mod drops;
+pub mod filter;
 mod flow;
 pub mod inbound;
 pub mod join;
 pub mod outbound;
 pub mod parked;
+pub mod path_counts;
 pub mod peers;
 mod received;
 mod replies;
@@ -36,9 +39,11 @@ pub mod virtio;
 pub use activity::Activity;
 pub use arrival::{Arrival, Control};
 pub use drops::{DropReason, Tally};
+pub use filter::{Filter, Verdict};
 pub use inbound::{Confirmed, Inbound};
 pub use join::Joins;
 pub use outbound::Outbound;
+pub use path_counts::PathCounts;
 pub use peers::{Claim, Path, Peers, SharedPeers, Slot};
 pub use send::Transmit;
 pub use view::IpView;

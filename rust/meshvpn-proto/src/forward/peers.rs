@@ -3,16 +3,19 @@
 //! A [`Slot`] stays where it is for as long as the peer exists. Its session and path are swapped
 //! atomically, so a rekey or a new endpoint rebuilds nothing and stops no thread.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 
-use super::DropReason;
 use super::activity::Noted;
 use super::view::IpView;
+use super::{DropReason, PathCounts};
 use crate::session::transport::{SealedSession, Session};
+
+/// A prefix that no packet is ever delivered in (RFC 6666): there, peers on a relay have their numbers.
+const DISCARD_ONLY: Ipv6Addr = Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0);
 
 /// A way to a peer: the local socket, the address to send from, and where to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,28 @@ pub struct Path {
     pub source: Option<IpAddr>,
     /// The peer's address and UDP port.
     pub destination: SocketAddr,
+}
+
+impl Path {
+    /// The way to a peer over a relay: `place` is the relay connection's among the engine's sockets, and by
+    /// `number` whoever owns that connection knows the peer.
+    pub fn relayed(place: usize, number: u64) -> Self {
+        let address = DISCARD_ONLY.to_bits() | u128::from(number);
+        Self {
+            socket: place,
+            source: None,
+            destination: SocketAddr::new(Ipv6Addr::from_bits(address).into(), 0),
+        }
+    }
+
+    /// The peer's number, when this is a way over a relay.
+    pub fn relayed_number(&self) -> Option<u64> {
+        let IpAddr::V6(address) = self.destination.ip() else {
+            return None;
+        };
+        let bits = address.to_bits();
+        (bits >> 64 == DISCARD_ONLY.to_bits() >> 64).then_some(bits as u64)
+    }
 }
 
 /// One peer, as the data plane sees it.
@@ -44,6 +69,8 @@ pub struct Slot {
     pub received_bytes: AtomicU64,
     /// What passed, for the owner of its timers.
     pub noted: Noted,
+    /// What came by which path, of a peer that does not roam.
+    pub arrivals: PathCounts,
     /// The session comes and goes: packets wait for it instead of being dropped.
     pub parks: AtomicBool,
     /// An authentic packet from elsewhere moves the path there.
@@ -79,6 +106,14 @@ impl Slot {
     pub(super) fn count_received(&self, packets: u64, bytes: u64) {
         self.received_packets.fetch_add(packets, Ordering::Relaxed);
         self.received_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts IP packets that came by `path`; called once a batch.
+    pub(super) fn count_arrived(&self, path: &Path, packets: u64) {
+        // Where the source moves the path, nobody compares paths.
+        if packets > 0 && !self.roams.load(Ordering::Relaxed) {
+            self.arrivals.add(path, packets);
+        }
     }
 
     /// Sends with `session` from now on; with none when there is none.
@@ -192,5 +227,25 @@ impl<P: Peers> Peers for &P {
 
     fn mark_active(&self, slot: usize) {
         P::mark_active(self, slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_over_a_relay_is_told_from_every_other() {
+        for number in [0, 7, u64::MAX] {
+            let path = Path::relayed(3, number);
+            assert_eq!((path.socket, path.relayed_number()), (3, Some(number)));
+        }
+        for address in ["192.0.2.1:5", "[100:0:0:1::]:0", "[2001:db8::7]:5"] {
+            let path = Path {
+                destination: address.parse().unwrap(),
+                ..Path::relayed(3, 7)
+            };
+            assert_eq!(path.relayed_number(), None, "{address}");
+        }
     }
 }

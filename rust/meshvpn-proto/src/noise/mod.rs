@@ -7,6 +7,7 @@
 //! | [`handshake`] | initiator and responder: a message a call, session keys at the end |
 //! | [`ikpsk2`] | the Noise pattern beneath, with any prologue and payloads |
 //! | [`layout`] | where each field of a message lies, for people |
+//! | `ik` | the same without a pre-shared key, with any payloads: what the control channel begins with |
 //! | [`reveal`] | hash and chaining key after each token, for learning and tests |
 //! | [`cookie`] | mac1, mac2, and the cookies that a busy device asks for |
 //! | [`tai64n`] | the timestamp that makes an old initiation worthless |
@@ -31,6 +32,7 @@ pub mod cookie;
 pub(crate) mod entropy;
 pub mod handshake;
 pub mod identity;
+pub(crate) mod ik;
 pub mod ikpsk2;
 pub mod layout;
 pub mod messages;

@@ -47,6 +47,7 @@ impl Context<'_> {
         self.transmits.push_back(Transmit {
             path,
             datagram: datagram.to_vec(),
+            slot: Some(self.slot),
         });
     }
 

@@ -29,7 +29,7 @@ pub(super) struct Pending {
 impl Peer {
     /// Begins a handshake, unless one has been going on for less than [`REKEY_TIMEOUT`]. Somebody asks for
     /// it now, so it may take [`REKEY_ATTEMPT_TIME`] from now.
-    pub(super) fn want_handshake(&mut self, context: &mut Context<'_>) {
+    pub(crate) fn want_handshake(&mut self, context: &mut Context<'_>) {
         let now = context.now.instant;
         self.attempts_end = Some(now + REKEY_ATTEMPT_TIME);
         match self.handshake_sent.map(|sent| sent + REKEY_TIMEOUT) {

@@ -4,6 +4,8 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 /// A network as routing knows it, e.g. `10.0.0.0/8`. Bits behind the prefix are zero.
 ///
 /// Ordered by version, then address, then length: a network stands before what lies in it.
@@ -76,6 +78,20 @@ impl FromStr for Prefix {
     fn from_str(text: &str) -> Result<Self, PrefixError> {
         let (address, len) = split_prefix(text).ok_or(PrefixError)?;
         Self::new(address, len).ok_or(PrefixError)
+    }
+}
+
+/// As text, `10.0.0.0/8`.
+impl Serialize for Prefix {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Prefix {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 

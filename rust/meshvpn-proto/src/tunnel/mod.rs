@@ -201,6 +201,10 @@ impl Tunnel {
                     mtu.handle_reply(now, echo);
                 }
             }
+            // Such a tunnel has one path.
+            Probe::Ping(_) | Probe::Pong(_) | Probe::Call(_) => {
+                return Err(DropReason::UnknownType);
+            }
         }
         self.drain(now);
         Ok(())

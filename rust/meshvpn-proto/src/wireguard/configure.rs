@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Entry, Own, WireGuard};
-use crate::forward::Path;
+use crate::forward::{Filter, Path};
 use crate::keys::{PresharedKey, PrivateKey, PublicKey};
 use crate::noise::cookie::Checker;
 use crate::noise::identity::Identity;
@@ -110,6 +110,7 @@ impl WireGuard {
         state.send_with(None);
         state.path.store(None);
         let _ = state.noted.take();
+        state.arrivals.clear();
         state.sends_singly.store(false, Ordering::Relaxed);
         state.datagram_max.store(datagram_max, Ordering::Relaxed);
         state.roams.store(true, Ordering::Relaxed);
@@ -186,6 +187,11 @@ impl WireGuard {
         {
             entry.peer.persistent_keepalive = interval.and_then(keepalive_interval);
         }
+    }
+
+    /// Sets what judges packets that have a peer; with none, all may pass. It takes effect with the next batch.
+    pub fn set_filter(&self, filter: Option<Box<dyn Filter>>) {
+        self.table.filter.store(filter.map(Arc::new));
     }
 
     /// Who may send from where, and gets what goes there.

@@ -67,7 +67,7 @@ pub use load::{Limits, Rate};
 pub use output::{Event, PeerStatus, Role, Transmit};
 pub use table::WireGuardPeers;
 
-use crate::forward::Confirmed;
+use crate::forward::{Activity, Confirmed};
 use crate::keys::PublicKey;
 use crate::noise::cookie::Checker;
 use crate::noise::entropy::Entropy;
@@ -191,9 +191,20 @@ impl WireGuard {
 
     /// Takes what the data plane has noted since the last call.
     pub fn handle_activity(&mut self, now: Now) {
+        self.handle_activity_with(now, |_, _| {});
+    }
+
+    /// Begins a handshake, unless one has just begun: the peer may have forgotten the session that there is.
+    pub(crate) fn begin_handshake(&mut self, now: Now, slot: usize) {
+        self.with_peer(now, slot, Peer::want_handshake);
+    }
+
+    /// Takes what was noted, and tells it.
+    pub(crate) fn handle_activity_with(&mut self, now: Now, mut tell: impl FnMut(usize, Activity)) {
         let table = Arc::clone(&self.table);
         table.slots.take_marked(|slot| {
             let activity = table.slot(slot).noted.take();
+            tell(slot, activity);
             self.with_peer(now, slot, |peer, context| {
                 peer.handle_activity(context, activity);
             });

@@ -13,6 +13,8 @@ pub struct Transmit {
     pub path: Path,
     /// Complete.
     pub datagram: Vec<u8>,
+    /// The slot of the peer that it is for; none for a cookie, which is for anyone.
+    pub slot: Option<usize>,
 }
 
 /// Something that the owner should know.

@@ -124,7 +124,11 @@ impl WireGuard {
         if self.load.may_send_cookie(now) {
             let reply = checker.reply(now, message, source, || self.entropy.draw());
             let datagram = reply.as_bytes().to_vec();
-            self.transmits.push_back(Transmit { path, datagram });
+            self.transmits.push_back(Transmit {
+                path,
+                datagram,
+                slot: None,
+            });
         }
         Err(DropReason::UnderLoad)
     }

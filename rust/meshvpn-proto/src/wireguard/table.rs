@@ -12,11 +12,12 @@ use core::net::{IpAddr, SocketAddr};
 use std::cell::Cell;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 
 use super::indices::Indices;
 use super::slots::Slots;
-use crate::forward::{Claim, DropReason, IpView, Peers, SharedPeers, Slot};
+use crate::forward::filter::{Direction, Question};
+use crate::forward::{Claim, DropReason, Filter, IpView, Peers, SharedPeers, Slot};
 use crate::noise::messages::{
     COOKIE_REPLY, COOKIE_REPLY_LEN, INITIATION, INITIATION_LEN, RESPONSE, RESPONSE_LEN,
 };
@@ -29,6 +30,8 @@ pub struct WireGuardPeers {
     pub(crate) slots: Slots,
     pub(crate) indices: Indices,
     pub(crate) allowed: ArcSwap<PrefixTable<usize>>,
+    /// What judges packets that have a peer; with none, all may pass.
+    pub(crate) filter: ArcSwapOption<Box<dyn Filter>>,
 }
 
 impl WireGuardPeers {
@@ -37,6 +40,7 @@ impl WireGuardPeers {
             slots: Slots::new(),
             indices: Indices::new(),
             allowed: ArcSwap::from_pointee(PrefixTable::new()),
+            filter: ArcSwapOption::empty(),
         }
     }
 
@@ -52,10 +56,11 @@ impl WireGuardPeers {
 }
 
 /// [`WireGuardPeers`] for the length of a batch: one and the same table of allowed IPs for all its
-/// packets, asked once for a run of packets from one source.
+/// packets, asked once for a run of packets from one source, and one and the same filter.
 pub struct Batch<'a> {
     peers: &'a WireGuardPeers,
     allowed: Guard<Arc<PrefixTable<usize>>>,
+    filter: Guard<Option<Arc<Box<dyn Filter>>>>,
     /// The last packet admitted: from which slot, with which source.
     admitted: Cell<Option<(usize, IpAddr)>>,
 }
@@ -67,6 +72,7 @@ impl SharedPeers for WireGuardPeers {
         Batch {
             peers: self,
             allowed: self.allowed.load(),
+            filter: self.filter.load(),
             admitted: Cell::new(None),
         }
     }
@@ -77,9 +83,11 @@ impl SharedPeers for WireGuardPeers {
 }
 
 impl Peers for Batch<'_> {
-    fn route(&self, view: &IpView, _packet: &[u8]) -> Result<usize, DropReason> {
+    fn route(&self, view: &IpView, packet: &[u8]) -> Result<usize, DropReason> {
         let slot = self.allowed.lookup(view.destination);
-        slot.copied().ok_or(DropReason::NoRoute)
+        let slot = *slot.ok_or(DropReason::NoRoute)?;
+        self.judge(Direction::Out, slot, view, packet)?;
+        Ok(slot)
     }
 
     fn slot(&self, slot: usize) -> &Slot {
@@ -102,20 +110,40 @@ impl Peers for Batch<'_> {
         }
     }
 
-    fn admit(&self, slot: usize, view: &IpView, _packet: &[u8]) -> Result<(), DropReason> {
+    fn admit(&self, slot: usize, view: &IpView, packet: &[u8]) -> Result<(), DropReason> {
         let asked = Some((slot, view.source));
-        if self.admitted.get() == asked {
-            return Ok(());
+        if self.admitted.get() != asked {
+            if self.allowed.lookup(view.source) != Some(&slot) {
+                return Err(DropReason::SourceNotAllowed);
+            }
+            self.admitted.set(asked);
         }
-        if self.allowed.lookup(view.source) != Some(&slot) {
-            return Err(DropReason::SourceNotAllowed);
-        }
-        self.admitted.set(asked);
-        Ok(())
+        self.judge(Direction::In, slot, view, packet)
     }
 
     fn mark_active(&self, slot: usize) {
         self.peers.slots.mark(slot);
+    }
+}
+
+impl Batch<'_> {
+    fn judge(
+        &self,
+        direction: Direction,
+        slot: usize,
+        view: &IpView,
+        packet: &[u8],
+    ) -> Result<(), DropReason> {
+        let Some(filter) = &*self.filter else {
+            return Ok(());
+        };
+        let question = Question {
+            direction,
+            slot,
+            view,
+            packet,
+        };
+        filter.judge(&question).check()
     }
 }
 

@@ -5,8 +5,10 @@
 //! file too, says what is missing and replays the corpora.
 
 mod config;
+mod control;
 mod forward;
 mod packet;
+mod relay;
 mod tunnel;
 mod wireguard;
 
@@ -15,6 +17,9 @@ pub type Target = fn(&[u8]);
 
 /// Every target by name.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("control_channel", control::channel),
+    ("control_client", control::client),
+    ("control_message", control::message),
     ("data_message", tunnel::data_message),
     ("handshake_message", wireguard::message),
     ("hello", tunnel::hello),
@@ -25,6 +30,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("packet_too_big", packet::too_big),
     ("pcapng", packet::pcapng),
     ("probe", tunnel::probe),
+    ("relay_client", relay::client),
+    ("relay_frame", relay::frame),
+    ("relay_server", relay::server),
     ("split_join", forward::split_join),
     ("uapi", config::uapi),
     ("wg_quick", config::wg_quick),

@@ -63,7 +63,10 @@ impl End {
         while let Some(event) = self.device.poll_event() {
             has_session |= matches!(event, Event::Session { .. });
         }
-        while let Some(Transmit { path: to, datagram }) = self.device.poll_transmit() {
+        while let Some(Transmit {
+            path: to, datagram, ..
+        }) = self.device.poll_transmit()
+        {
             assert_eq!(to, path(1 - self.number));
             sent.push((self.number, datagram));
         }
