@@ -238,7 +238,9 @@ impl Node {
                         reason,
                         round_trip,
                     };
-                    self.events.push_back(Event::Path { peer: id, change });
+                    if route != before {
+                        self.events.push_back(Event::Path { peer: id, change });
+                    }
                 }
                 agent::Event::Silent => is_silent = true,
                 agent::Event::SeenAt(address) => {

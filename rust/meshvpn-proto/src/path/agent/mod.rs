@@ -129,6 +129,9 @@ pub struct PathAgent {
     using: Option<Path>,
     reason: Reason,
     since: Instant,
+    /// Where the last handshake message came from, and where we send while nothing is known to work.
+    heard_by: Option<Path>,
+    guess: Option<Path>,
     /// Our own addresses, for calls.
     own: Vec<Candidate>,
     /// What the peer told, by way of the map and by its last call.
@@ -169,6 +172,8 @@ impl PathAgent {
             using: None,
             reason: Reason::Unknown,
             since: now,
+            heard_by: None,
+            guess: None,
             own: own.to_vec(),
             from_map: Vec::new(),
             from_call: Vec::new(),
