@@ -1,10 +1,9 @@
 //! What the machines inside want done, after each call.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
-use super::receive::REPEATS;
-use super::{Agent, Event, Node, PathChange, Transmit, Unanswered};
+use super::peer::{Agent, Unanswered};
+use super::{Event, Node, PathChange, Transmit};
 use crate::control::map::NodeId;
 use crate::forward::Path;
 use crate::noise::messages::{INITIATION, RESPONSE};
@@ -271,13 +270,6 @@ impl Node {
             self.drain_wireguard(now, None);
         }
         Some(slot)
-    }
-}
-
-impl Unanswered {
-    /// When to repeat it.
-    fn next(&self) -> Option<Instant> {
-        REPEATS.get(self.repeats).map(|after| self.sent_at + *after)
     }
 }
 

@@ -18,4 +18,5 @@ mod maps;
 mod moves;
 mod nat;
 mod upgrade;
+mod wire;
 mod world;

@@ -12,8 +12,9 @@ use meshvpn_proto::path::candidate::{Candidate, Kind};
 use meshvpn_proto::time::Now;
 
 use crate::chance::{Chance, beginning};
-use crate::host::{Host, Leaving, RELAY};
+use crate::host::{Host, RELAY};
 use crate::nat::Nat;
+use crate::wire::Way;
 
 /// The wall clock when virtual time begins.
 const WALL_CLOCK: Duration = Duration::from_secs(1_800_000_000);
@@ -36,14 +37,6 @@ impl Sent {
     pub(crate) fn is_relayed(&self) -> bool {
         self.path.relayed_number().is_some()
     }
-}
-
-/// What becomes of a datagram on its way.
-enum Way {
-    /// By the relay, to this host.
-    Relay(usize),
-    /// From and to these addresses; private ones behind this NAT.
-    Direct(SocketAddr, SocketAddr, Option<usize>),
 }
 
 /// Packets from one node to another, so many a second.
@@ -72,8 +65,8 @@ pub(crate) struct World {
     pub(crate) swallows: fn(&Sent) -> bool,
     pub(crate) chance: Chance,
     flows: Vec<Flow>,
-    on_the_way: BTreeMap<(Instant, u64), (usize, Way, Vec<u8>)>,
-    order: u64,
+    pub(crate) on_the_way: BTreeMap<(Instant, u64), (usize, Way, Vec<u8>)>,
+    pub(crate) order: u64,
     sent: u64,
     stun_at: Instant,
 }
@@ -343,69 +336,6 @@ impl World {
                 self.hosts[host].node.handle_relay(now, peer, Some(path));
                 self.drain(host);
             }
-        }
-    }
-
-    fn leave(&mut self, from: usize, leaving: Vec<Leaving>) {
-        for (path, datagram) in leaving {
-            let at = self.now - self.start;
-            let sent = Sent {
-                at,
-                from,
-                path,
-                datagram,
-            };
-            self.transcript.push(sent.clone());
-            let to = path.destination;
-            let (way, delay) = match path.relayed_number() {
-                Some(_) if !self.is_relay_up => continue,
-                Some(number) => (Way::Relay(number as usize), self.relay_delay),
-                None if (self.swallows)(&sent) || self.chance.hits(self.loss) => continue,
-                None => {
-                    let Host { address, nat, .. } = self.hosts[from];
-                    let is_private = matches!(to.ip(), IpAddr::V4(ip) if ip.is_private());
-                    let source = match nat {
-                        Some(nat) if !is_private => self.nats[nat].leave(self.now, address, to),
-                        _ => address,
-                    };
-                    let within = nat.filter(|_| is_private);
-                    let late = self.chance.below(self.jitter + 1);
-                    let delay = self.delay + Duration::from_micros(late);
-                    (Way::Direct(source, to, within), delay)
-                }
-            };
-            self.order += 1;
-            self.on_the_way
-                .insert((self.now + delay, self.order), (from, way, sent.datagram));
-        }
-    }
-
-    fn deliver(&mut self, from: usize, way: &Way, datagram: &[u8]) {
-        let (to, back) = match *way {
-            Way::Relay(to) => (Some(to), Path::relayed(RELAY, from as u64)),
-            Way::Direct(source, to, within) => {
-                let nat = self
-                    .nats
-                    .iter()
-                    .position(|nat| to.ip() == nat.public && within.is_none());
-                let inside = match nat {
-                    Some(nat) => self.nats[nat].enter(self.now, to.port(), source),
-                    None => Some(to),
-                };
-                let within = nat.or(within);
-                let is_there = |host: &Host| Some(host.address) == inside && host.nat == within;
-                let back = Path {
-                    socket: 0,
-                    source: None,
-                    destination: source,
-                };
-                (self.hosts.iter().position(is_there), back)
-            }
-        };
-        if let Some(to) = to {
-            let now = self.clock();
-            let leaving = self.hosts[to].receive(now, back, datagram);
-            self.leave(to, leaving);
         }
     }
 
