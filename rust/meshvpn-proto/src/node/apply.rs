@@ -1,7 +1,10 @@
 //! What a new map changes, and nothing else.
 
+use core::sync::atomic::Ordering;
+
 use super::names::Names;
-use super::{Agent, Event, Node, Peer};
+use super::peer::{Agent, Peer};
+use super::{Event, Node};
 use crate::control::map::{self, Map, NodeId};
 use crate::forward::Filter;
 use crate::forward::filter::DenyAll;
@@ -10,7 +13,6 @@ use crate::path::agent::{PathAgent, Sockets};
 use crate::path::candidate::Candidate;
 use crate::route::Prefix;
 use crate::time::Now;
-use core::sync::atomic::Ordering;
 
 impl Node {
     /// Takes over a map: the first, or one with later changes in it. Peers that are in both are not disturbed.

@@ -35,11 +35,13 @@
 //! | `receive` | handshakes, probes, activity |
 //! | `settle` | what the machines inside want done |
 //! | `names` | names and addresses |
+//! | `peer` | what is kept of each peer |
 //! | [`output`] | events and status |
 
 mod apply;
 mod names;
 pub mod output;
+mod peer;
 mod receive;
 mod settle;
 
@@ -50,6 +52,7 @@ use std::time::Instant;
 
 use names::Names;
 pub use output::{Event, PathChange, PeerStatus, Transmit};
+use peer::{Agent, Peer};
 
 use crate::control::map::{Map, NodeId};
 use crate::forward::Path;
@@ -57,7 +60,7 @@ use crate::forward::filter::DenyAll;
 use crate::keys::{PrivateKey, PublicKey};
 use crate::noise::entropy::Entropy;
 use crate::path::agent::status::PathStatus;
-use crate::path::agent::{PathAgent, Reason, Route, Sockets};
+use crate::path::agent::{Reason, Route, Sockets};
 use crate::path::candidate::Candidate;
 use crate::time::Now;
 use crate::wireguard::{Limits, WireGuard, WireGuardPeers};
@@ -189,35 +192,6 @@ pub struct Node {
     entropy: Entropy,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
-}
-
-/// A peer, and what the node keeps beside its session.
-#[derive(Debug)]
-struct Peer {
-    slot: usize,
-    key: PublicKey,
-    agent: Agent,
-    deadline: Option<Instant>,
-    /// Our initiation that nobody has answered yet.
-    unanswered: Option<Unanswered>,
-    is_up: bool,
-}
-
-/// Who chooses the peer's path.
-#[derive(Debug)]
-enum Agent {
-    /// A path agent.
-    Ours(Box<PathAgent>),
-    /// WireGuard's roaming.
-    Static,
-}
-
-/// An initiation that may be repeated as it is.
-#[derive(Debug)]
-struct Unanswered {
-    datagram: Vec<u8>,
-    sent_at: Instant,
-    repeats: usize,
 }
 
 impl Node {

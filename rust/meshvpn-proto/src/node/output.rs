@@ -28,7 +28,8 @@ pub enum Event {
         /// Who.
         peer: NodeId,
     },
-    /// Traffic to the peer goes another way from now on. The slot's path is there already.
+    /// Traffic to the peer goes another way from now on. The slot's path is there already. When a direct path has
+    /// fallen [silent](Reason::Silent), NATs on our side may have changed: STUN servers should be asked again.
     Path {
         /// Who.
         peer: NodeId,

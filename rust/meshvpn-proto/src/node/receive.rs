@@ -1,16 +1,13 @@
 //! What comes in: handshakes, probes, and what the data plane notes.
 
-use core::time::Duration;
 use std::sync::atomic::Ordering;
 
-use super::{Agent, Node};
+use super::Node;
+use super::peer::Agent;
 use crate::forward::{Confirmed, Control, DropReason, Path};
 use crate::path::agent::Traffic;
 use crate::path::probe::Probe;
 use crate::time::Now;
-
-/// When an initiation is repeated as it is. WireGuard begins a new one after 5 s.
-pub(super) const REPEATS: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
 
 impl Node {
     /// Takes a message that the data plane does not handle itself.

@@ -1,10 +1,9 @@
 //! What the machines inside want done, after each call.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
-use super::receive::REPEATS;
-use super::{Agent, Event, Node, PathChange, Transmit, Unanswered};
+use super::peer::{Agent, Unanswered};
+use super::{Event, Node, PathChange, Transmit};
 use crate::control::map::NodeId;
 use crate::forward::Path;
 use crate::noise::messages::{INITIATION, RESPONSE};
@@ -238,7 +237,9 @@ impl Node {
                         reason,
                         round_trip,
                     };
-                    self.events.push_back(Event::Path { peer: id, change });
+                    if route != before {
+                        self.events.push_back(Event::Path { peer: id, change });
+                    }
                 }
                 agent::Event::Silent => is_silent = true,
                 agent::Event::SeenAt(address) => {
@@ -269,13 +270,6 @@ impl Node {
             self.drain_wireguard(now, None);
         }
         Some(slot)
-    }
-}
-
-impl Unanswered {
-    /// When to repeat it.
-    fn next(&self) -> Option<Instant> {
-        REPEATS.get(self.repeats).map(|after| self.sent_at + *after)
     }
 }
 

@@ -99,22 +99,30 @@ impl PathAgent {
         }
     }
 
-    /// Nothing direct is known to work: the relay, or any address.
+    /// Nothing direct is known to work: the relay; or where a handshake came from, or any address.
     fn make_do(&mut self, now: Instant) {
         if self.relay.is_some() {
             if self.route != Route::Relayed {
-                let is_trying = self.round.is_some();
-                let reason = if is_trying {
-                    self.reason_for_trying()
-                } else {
-                    Reason::Beginning
+                let left = self.pairs.iter().find(|pair| pair.is_left(now));
+                let reason = match left.and_then(|pair| pair.left_for) {
+                    Some(reason) => reason,
+                    None if self.round.is_some() => self.reason_for_trying(),
+                    None => Reason::Beginning,
                 };
                 self.switch_to_relay(now, reason);
             }
         } else if self.using.is_none() {
-            match self.pairs.first().map(|pair| pair.path) {
-                Some(path) => self.switch_to(now, path, Reason::NoRelay),
-                None => (self.route, self.reason) = (Route::Nowhere, Reason::Unknown),
+            let first = self.pairs.first().map(|pair| pair.path);
+            let path = self.heard_by.or(first);
+            let reason = if path.is_some() {
+                Reason::NoRelay
+            } else {
+                Reason::Unknown
+            };
+            let is_same = self.route == Route::Nowhere && self.guess == path;
+            (self.route, self.reason, self.guess) = (Route::Nowhere, reason, path);
+            if let Some(path) = path.filter(|_| !is_same) {
+                self.switch(now, path, Route::Nowhere, None, reason);
             }
         }
     }
@@ -149,8 +157,16 @@ impl PathAgent {
         }
     }
 
+    /// The best path that traffic may go by, but for the one in use.
     fn best(&self, now: Instant) -> Option<Path> {
-        let usable = self.pairs.iter().filter(|pair| pair.is_usable(now));
+        // Without a relay, whatever answers is better than nothing.
+        let will_do =
+            |pair: &Pair| self.relay.is_none() && pair.is_answering() && pair.doubted_at.is_none();
+        let others = self
+            .pairs
+            .iter()
+            .filter(|pair| Some(pair.path) != self.using);
+        let usable = others.filter(|pair| pair.is_usable(now) || will_do(pair));
         let best = usable.min_by_key(|pair| pair.score());
         best.map(|pair| pair.path)
     }

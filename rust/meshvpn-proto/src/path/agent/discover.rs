@@ -130,13 +130,15 @@ impl PathAgent {
         let pause = pause + pause / 4 * self.share() / u32::MAX;
         self.retry_at = Some(now + pause);
         if self.route == Route::Relayed {
-            self.reason = match self.pairs.len() {
+            let left = self.pairs.iter().find(|pair| pair.is_left(now));
+            let left = left.and_then(|pair| pair.left_for);
+            self.reason = left.unwrap_or(match self.pairs.len() {
                 0 => Reason::NoCandidates,
                 addresses => Reason::NoAnswer {
                     addresses,
                     pings: self.pairs.iter().map(|pair| pair.tries).sum(),
                 },
-            };
+            });
         }
     }
 

@@ -29,13 +29,12 @@ impl PathAgent {
 
     /// Something authentic that is no probe came by `path`: a handshake message.
     pub fn handle_heard(&mut self, now: Instant, path: Path) {
-        self.learn(
-            now,
-            Path {
-                source: None,
-                ..path
-            },
-        );
+        let path = Path {
+            source: None,
+            ..path
+        };
+        self.learn(now, path);
+        self.heard_by = Some(path).filter(|path| path.relayed_number().is_none());
         self.advance(now);
     }
 

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! * **Candidates** are addresses of the peer: from the map, from its *calls* over the relay, and every source of
-//!   an authentic ping (peer-reflexive), in both roles. Each makes a [pair](pair) with our socket.
+//!   an authentic ping (peer-reflexive), in both roles. Each makes a *pair* with our socket.
 //! * **Rounds** look for a direct path, by [stages] with budgets. A round begins with a call, so that both
 //!   sides ping at once and their NATs open for each other.
 //! * A **pong** that comes back the way of its ping proves both directions. Then traffic moves there at once; the
@@ -34,7 +34,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`pair`] | one path, and what is known of it |
+//! | `pair` | one path, and what is known of it |
 //! | [`stages`] | what is tried to find a direct path, with budgets |
 //! | [`targets`] | which addresses are worth a ping |
 //! | [`reason`] | why traffic goes where it goes, for people |
@@ -129,6 +129,9 @@ pub struct PathAgent {
     using: Option<Path>,
     reason: Reason,
     since: Instant,
+    /// Where the last handshake message came from, and where we send while nothing is known to work.
+    heard_by: Option<Path>,
+    guess: Option<Path>,
     /// Our own addresses, for calls.
     own: Vec<Candidate>,
     /// What the peer told, by way of the map and by its last call.
@@ -169,6 +172,8 @@ impl PathAgent {
             using: None,
             reason: Reason::Unknown,
             since: now,
+            heard_by: None,
+            guess: None,
             own: own.to_vec(),
             from_map: Vec::new(),
             from_call: Vec::new(),

@@ -18,7 +18,7 @@ const MAX_OTHERS: usize = 3;
 /// How often a path that died is, while there is traffic: by the time since then.
 const HEALING: [(Duration, Duration); 3] = [
     (Duration::from_secs(60), Duration::from_millis(800)),
-    (Duration::from_secs(300), Duration::from_secs(2)),
+    (Duration::from_secs(3600), Duration::from_millis(1200)),
     (Duration::MAX, Duration::from_secs(10)),
 ];
 /// The path in use is pinged this often for the NATs on the way, and up to a quarter more seldom: Linux forgets
@@ -201,7 +201,7 @@ impl PathAgent {
             return Pace::Every(if is_sending { IN_USE } else { self.refresh });
         }
         if pair.is_answering() {
-            if !pair.is_usable(now) && pair.left_until.is_none_or(|until| now >= until) {
+            if !pair.is_usable(now) && !pair.is_left(now) {
                 // It has to answer more than once.
                 return Pace::Every(pair.round_trip.unwrap_or_default().max(IN_USE / 10));
             }

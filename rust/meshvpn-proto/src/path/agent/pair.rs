@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::Reason;
 use super::stages::PINGS;
 use crate::forward::Path;
 use crate::path::candidate::Kind;
@@ -21,6 +22,8 @@ const MIN_SILENCE: Duration = Duration::from_millis(500);
 const PATIENCE_WHILE_HEARD: u32 = 3;
 /// Pings in a row that a path in doubt loses before it counts as dead.
 const LOST_UNTIL_DEAD: u32 = 3;
+/// After so many lost in a row nothing is to be gained from asking sooner.
+const MAX_URGENT: u32 = 6;
 /// Pings that are remembered: replies may be this many pings late.
 const REMEMBERED: usize = 8;
 /// What ranks IPv6 before IPv4 (as iroh does): fewer NATs lie on the way.
@@ -53,7 +56,7 @@ pub(super) enum Pace {
     Never,
     /// As a new candidate.
     Opening,
-    /// This far apart; sooner when a pong is overdue.
+    /// This far apart; sooner when pongs begin to be overdue.
     Every(Duration),
 }
 
@@ -97,9 +100,12 @@ pub(super) struct Pair {
     pub(super) better: u32,
     /// Until when it is not used, since it loses data.
     pub(super) left_until: Option<Instant>,
+    pub(super) left_for: Option<Reason>,
     pub(super) times_left: u32,
     /// Packets that the peer had got by it when it last said so.
     pub(super) arrived: u64,
+    /// It said the same the last time: what comes from there does not prove that anything arrives.
+    is_stalled: bool,
     /// Where the peer saw us.
     pub(super) seen_at: Option<SocketAddr>,
 }
@@ -130,8 +136,10 @@ impl Pair {
             deaths: 0,
             better: 0,
             left_until: None,
+            left_for: None,
             times_left: 0,
             arrived: 0,
+            is_stalled: false,
             seen_at: None,
         }
     }
@@ -167,7 +175,8 @@ impl Pair {
             Pace::Never => None,
             Pace::Opening => Some(self.opened_at? + *PINGS.get(self.tries)?),
             Pace::Every(interval) => {
-                let interval = if self.lost > 0 {
+                let is_urgent = (1..MAX_URGENT).contains(&self.lost);
+                let interval = if is_urgent {
                     interval.min(self.patience())
                 } else {
                     interval
@@ -224,6 +233,7 @@ impl Pair {
 
     /// The peer says how many packets it has got by this path.
     pub(super) fn take_arrived(&mut self, arrived: u64) {
+        self.is_stalled = arrived == self.arrived;
         if arrived > self.arrived {
             self.prove();
         }
@@ -263,8 +273,11 @@ impl Pair {
         let silence = MIN_SILENCE.max(self.slow_trip * 3);
         let since = self.expects_since?;
         let doubt = since + silence;
-        // While packets still come this way, pongs may be late behind them.
-        let heard = self.heard_at.filter(|heard| *heard > since);
+        // While packets still come this way, pongs may be late behind them; unless the peer's own pings, which come
+        // by the same way, tell that nothing of ours arrives.
+        let heard = self
+            .heard_at
+            .filter(|heard| *heard > since && !self.is_stalled);
         let longer =
             heard.map(|heard| (heard + silence).min(since + silence * PATIENCE_WHILE_HEARD));
         Some(longer.map_or(doubt, |longer| longer.max(doubt)))
@@ -308,6 +321,11 @@ impl Pair {
             Duration::ZERO
         };
         Some((since + hold).max(self.left_until.unwrap_or(since)))
+    }
+
+    /// Whether it is avoided, since it loses data.
+    pub(super) fn is_left(&self, now: Instant) -> bool {
+        self.left_until.is_some_and(|until| now < until)
     }
 
     /// Whether it answers, as far as was last seen.

@@ -7,7 +7,7 @@ use core::time::Duration;
 /// Where traffic to a peer goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Route {
-    /// Nowhere: there is neither a relay nor an address.
+    /// Nowhere that is known to work: there is no relay, and no address has answered.
     #[default]
     Nowhere,
     /// Over a relay.
@@ -93,7 +93,7 @@ pub enum Reason {
     Moved,
     /// Nothing was sent for long: what NATs knew of the path may be forgotten.
     Idle,
-    /// There is no relay any more.
+    /// There is no relay, and no address has answered.
     NoRelay,
     /// The peer is no node of ours: it is where its last packet came from.
     Roaming,
@@ -140,7 +140,7 @@ impl fmt::Display for Reason {
             Self::Withdrawn { address } => write!(f, "the peer is not at {address} any more"),
             Self::Moved => f.write_str("our own network has changed"),
             Self::Idle => f.write_str("nothing was sent for long"),
-            Self::NoRelay => f.write_str("there is no relay"),
+            Self::NoRelay => f.write_str("there is no relay, and no address has answered"),
             Self::Roaming => f.write_str("its last packet came from there"),
         }
     }

@@ -92,7 +92,7 @@ impl PathAgent {
             },
             state: if Some(pair.path) == self.using {
                 CandidateState::InUse
-            } else if pair.left_until.is_some_and(|until| now < until) {
+            } else if pair.is_left(now) {
                 CandidateState::LosesData
             } else if pair.is_answering() {
                 CandidateState::Works

@@ -20,6 +20,8 @@ const BAD_TIMES: u32 = 2;
 /// For how long, doubled each time.
 const LEFT: Duration = Duration::from_secs(30);
 const MAX_LEFT: Duration = Duration::from_secs(300);
+/// After this long without such losses, former ones do not count any more.
+const REDEEMED: Duration = Duration::from_secs(60);
 
 /// What passed between us and the peer since it was last told.
 #[derive(Debug, Clone, Copy)]
@@ -131,22 +133,26 @@ impl PathAgent {
         let bad_times = if is_bad { ledger.bad_times + 1 } else { 0 };
         self.ledger = Some(Ledger { bad_times, ..fresh });
         let has_other = self.relay.is_some() || self.pairs.len() > 1;
-        let Some(pair) = self.current_mut() else {
+        let using = self.using;
+        let Some(pair) = self.pairs.iter_mut().find(|pair| Some(pair.path) == using) else {
             return;
         };
         let lost = 1000 - (arrived.min(sent) * 1000 / sent) as u32;
         pair.loss = (pair.loss * 3 + lost) / 4;
         if bad_times >= BAD_TIMES && has_other {
             let left = (LEFT * (1 << pair.times_left.min(4))).min(MAX_LEFT);
-            pair.left_until = Some(now + left);
-            pair.times_left += 1;
             let address = pair.address();
             let reason = Reason::LosesData {
                 address,
                 sent,
                 arrived,
             };
+            pair.left_until = Some(now + left);
+            pair.left_for = Some(reason);
+            pair.times_left += 1;
             self.leave(now, reason);
+        } else if !is_bad && now >= self.since + REDEEMED {
+            pair.times_left = 0;
         }
     }
 }
