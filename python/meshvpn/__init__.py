@@ -3,8 +3,8 @@
 >>> import meshvpn
 >>> key = meshvpn.PresharedKey.generate()
 
-Devices and tunnels are :class:`Tun`, :class:`Tunnel` and :class:`WireGuard`, packets
-:class:`Packet`; networks to try them in are in :mod:`meshvpn.lab`; what can go wrong is in
+Devices and tunnels are :class:`Tun`, :class:`Tunnel` and :class:`WireGuard`, servers
+:class:`Relay`, packets :class:`Packet`; networks to try them in are in :mod:`meshvpn.lab`; what can go wrong is in
 :mod:`meshvpn.errors`.
 
 Importing starts nothing and loads next to nothing: a module is loaded when a name of it is used.
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from meshvpn.keys import PresharedKey, PrivateKey, PublicKey
     from meshvpn.packet import Packet, Reassembler
+    from meshvpn.relay import Relay, RelayStats
     from meshvpn.stats import TunnelEvent, TunnelStats
     from meshvpn.tun import Tun
     from meshvpn.tunnel import Tunnel
@@ -53,6 +54,8 @@ __all__ = [
     "PrivateKey",
     "PublicKey",
     "Reassembler",
+    "Relay",
+    "RelayStats",
     "Tun",
     "Tunnel",
     "TunnelClosedError",
@@ -73,6 +76,8 @@ _MODULES = {
     "PrivateKey": "keys",
     "PublicKey": "keys",
     "Reassembler": "packet",
+    "Relay": "relay",
+    "RelayStats": "relay",
     "Tun": "tun",
     "Tunnel": "tunnel",
     "TunnelEvent": "stats",
@@ -86,8 +91,8 @@ _MODULES = {
 
 
 _SUBMODULES = {
-    *("bench", "capture", "errors", "keys", "lab", "packet", "stats", "tun", "tunnel"),
-    "wireguard",
+    *("bench", "capture", "errors", "keys", "lab", "packet", "relay", "stats", "tun"),
+    *("tunnel", "wireguard"),
 }
 """Modules that need no import statement of their own."""
 

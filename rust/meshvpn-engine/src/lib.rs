@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`tunnel`] | a running point-to-point tunnel |
 //! | [`dataplane`] | the two threads that forward packets |
+//! | [`relay`] | connections to relays, for peers that cannot be reached directly |
 //! | [`tun`], [`udp`] | frames and datagrams, many a system call |
 //! | [`aead`] | the fast ciphers, and the choice between them |
 //! | [`netlink`], [`netns`] | devices, addresses, routes; network namespaces |
@@ -16,6 +17,7 @@ mod driver_thread;
 pub mod netlink;
 pub mod netns;
 pub mod offload;
+pub mod relay;
 pub mod tun;
 pub mod tunnel;
 pub mod udp;

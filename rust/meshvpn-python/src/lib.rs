@@ -6,6 +6,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `tunnel`, `wireguard`, `tun` | running tunnels and devices |
+//! | `relay` | running relays |
 //! | `packet`, `reassembler`, `capture` | packets for people, fragments, capture files |
 //! | `wg_quick` | files of `wg-quick` |
 //! | `aead` | the ciphers and their speed |
@@ -22,6 +23,7 @@ mod keys;
 mod log;
 mod packet;
 mod reassembler;
+mod relay;
 mod tun;
 mod tunnel;
 mod wait;
@@ -44,6 +46,8 @@ mod _meshvpn {
     use crate::packet::Packet;
     #[pymodule_export]
     use crate::reassembler::Reassembler;
+    #[pymodule_export]
+    use crate::relay::{Relay, RelayCounters, self_signed_certificate};
     #[pymodule_export]
     use crate::tun::Tun;
     #[pymodule_export]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use meshvpn_proto::forward::{DropReason, Outbound, Peers, SharedPeers, Transmit};
 use meshvpn_proto::tunnel::Outer;
 
+use super::sockets::Place;
 use super::{Report, Shared};
 use crate::udp::{SendOutcome, UdpSocket};
 use crate::wait::Waiter;
@@ -96,7 +97,10 @@ fn send<P: SharedPeers>(shared: &Shared<P>, outbound: &mut Outbound, peers: &P::
     let mut total = SendOutcome::default();
     for transmit in outbound.transmits() {
         total += match sockets.get(transmit.path.socket) {
-            Some(Some(socket)) => transmit_one(shared, socket, &transmit, peers),
+            Some(Some(Place::Udp(socket))) => transmit_one(shared, socket, &transmit, peers),
+            Some(Some(Place::Relay(port))) => {
+                port.send(transmit.path, transmit.contents, transmit.segment_size)
+            }
             _ => SendOutcome::failed(transmit.datagrams()),
         };
     }
@@ -105,6 +109,7 @@ fn send<P: SharedPeers>(shared: &Shared<P>, outbound: &mut Outbound, peers: &P::
         shared.report(Report::TooLong);
     }
     outbound.count_drop(DropReason::SendFailed, total.failed);
+    outbound.count_drop(DropReason::RelayCongested, total.congested);
 }
 
 fn transmit_one<P: SharedPeers>(

@@ -18,6 +18,8 @@ pub struct SendOutcome {
     pub too_long: u64,
     /// Datagrams refused for another reason.
     pub failed: u64,
+    /// Datagrams, perhaps earlier ones, that made room for these because a relay takes them too slowly.
+    pub congested: u64,
 }
 
 /// Room for the control messages of a send: a segment size and a source address.
@@ -207,6 +209,7 @@ impl core::ops::AddAssign for SendOutcome {
         self.sent += other.sent;
         self.too_long += other.too_long;
         self.failed += other.failed;
+        self.congested += other.congested;
     }
 }
 
