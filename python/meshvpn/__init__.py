@@ -3,9 +3,10 @@
 >>> import meshvpn
 >>> key = meshvpn.PresharedKey.generate()
 
-Devices and tunnels are :class:`Tun`, :class:`Tunnel` and :class:`WireGuard`, packets
-:class:`Packet`; WireGuard's handshake by hand is in :mod:`meshvpn.noise`; networks to try all that
-in are in :mod:`meshvpn.lab`; what can go wrong is in :mod:`meshvpn.errors`.
+Devices and tunnels are :class:`Tun`, :class:`Tunnel` and :class:`WireGuard`, servers
+:class:`Relay`, packets :class:`Packet`; WireGuard's handshake by hand is in :mod:`meshvpn.noise`;
+networks to try all that in are in :mod:`meshvpn.lab`; what can go wrong is in
+:mod:`meshvpn.errors`.
 
 Importing starts nothing and loads next to nothing: a module is loaded when a name of it is used.
 """
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     )
     from meshvpn.keys import PresharedKey, PrivateKey, PublicKey
     from meshvpn.packet import Packet, Reassembler
+    from meshvpn.relay import Relay, RelayStats
     from meshvpn.stats import TunnelEvent, TunnelStats
     from meshvpn.tun import Tun
     from meshvpn.tunnel import Tunnel
@@ -61,6 +63,8 @@ __all__ = [
     "PrivateKey",
     "PublicKey",
     "Reassembler",
+    "Relay",
+    "RelayStats",
     "ReplayError",
     "Tun",
     "Tunnel",
@@ -83,6 +87,8 @@ _MODULES = {
     "PrivateKey": "keys",
     "PublicKey": "keys",
     "Reassembler": "packet",
+    "Relay": "relay",
+    "RelayStats": "relay",
     "Tun": "tun",
     "Tunnel": "tunnel",
     "TunnelEvent": "stats",
@@ -96,8 +102,8 @@ _MODULES = {
 
 
 _SUBMODULES = {
-    *("bench", "capture", "errors", "keys", "lab", "noise", "packet", "stats", "tun", "tunnel"),
-    "wireguard",
+    *("bench", "capture", "errors", "keys", "lab", "noise", "packet", "relay", "stats", "tun"),
+    *("tunnel", "wireguard"),
 }
 """Modules that need no import statement of their own."""
 

@@ -12,7 +12,7 @@ import pytest
 import meshvpn as package
 from tests.cli.command import MESHVPN, meshvpn
 
-COMMANDS = ("demo", "sniff", "tunnel", "wg", "genpsk", "genkey", "pubkey", "bench", "lab")
+COMMANDS = ("demo", "sniff", "tunnel", "wg", "genpsk", "genkey", "pubkey", "relay", "bench", "lab")
 
 
 def test_the_version_is_the_package_s() -> None:

@@ -6,6 +6,7 @@
 //! | [`tunnel`] | a running point-to-point tunnel |
 //! | [`dataplane`] | the two threads that forward packets |
 //! | [`capture`] | what went over the network, in a file |
+//! | [`relay`] | connections to relays, for peers that cannot be reached directly |
 //! | [`tun`], [`udp`] | frames and datagrams, many a system call |
 //! | [`aead`] | the fast ciphers, and the choice between them |
 //! | [`netlink`], [`netns`] | devices, addresses, routes; network namespaces |
@@ -20,6 +21,7 @@ mod driver_thread;
 pub mod netlink;
 pub mod netns;
 pub mod offload;
+pub mod relay;
 mod seldom;
 pub mod tun;
 pub mod tunnel;

@@ -6,6 +6,8 @@ use meshvpn_engine::tun::OpenError;
 use meshvpn_engine::tun::monitor::MonitorError;
 use meshvpn_engine::tunnel::TunnelError;
 use meshvpn_proto::noise::handshake::HandshakeError;
+use meshvpn_server::listen::CertificateError;
+use meshvpn_server::relay::running::StartError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyType};
 use std::io;
@@ -175,6 +177,44 @@ pub(crate) fn monitor_error(error: &MonitorError) -> PyErr {
         MonitorError::Netlink(error) => netlink_error(error),
         _ => DeviceError::new_err(message),
     }
+}
+
+/// Why a relay could not be started; `netns` is the namespace that it was to live in.
+pub(crate) fn relay_error(error: &StartError, netns: Option<&str>) -> PyErr {
+    let message = error.to_string();
+    match error {
+        StartError::OnThread(source) => {
+            let message = format!("netns: {}: {message}", netns.unwrap_or_default());
+            if is_denied(source.raw_os_error()) {
+                denied(&message)
+            } else {
+                no_namespace(&message)
+            }
+        }
+        StartError::Bind { source, .. } => Python::attach(|py| {
+            let hint = match source.raw_os_error() {
+                Some(libc::EADDRINUSE) => "another program listens there: choose another port",
+                Some(libc::EADDRNOTAVAIL) => {
+                    "the address must be one of this host's (in the relay's namespace), or \
+                     0.0.0.0 or [::]"
+                }
+                Some(libc::EACCES) => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
+                _ => "check `listen`",
+            };
+            with_hint(py, &py.get_type::<NetworkError>(), &message, hint)
+        }),
+        StartError::Certificate(error) => certificate_error(error),
+        _ => NetworkError::new_err(message),
+    }
+}
+
+/// What is wrong with a certificate.
+pub(crate) fn certificate_error(error: &CertificateError) -> PyErr {
+    let hint = match error {
+        CertificateError::Name(_) => "give a DNS name or an IP address as `host`",
+        _ => "give the paths of PEM files that belong together, or use self_signed=True",
+    };
+    config_error(&error.to_string(), hint)
 }
 
 fn open_error(error: &OpenError) -> PyErr {

@@ -6,6 +6,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `tunnel`, `wireguard`, `tun` | running tunnels and devices |
+//! | `relay` | running relays |
 //! | `packet`, `reassembler`, `capture` | packets for people, fragments, capture files |
 //! | `wg_quick` | files of `wg-quick` |
 //! | `aead` | the ciphers and their speed |
@@ -26,6 +27,7 @@ mod log;
 mod noise;
 mod packet;
 mod reassembler;
+mod relay;
 mod tun;
 mod tunnel;
 mod wait;
@@ -63,6 +65,8 @@ mod _meshvpn {
     use crate::packet::Packet;
     #[pymodule_export]
     use crate::reassembler::Reassembler;
+    #[pymodule_export]
+    use crate::relay::{Relay, RelayCounters, self_signed_certificate};
     #[pymodule_export]
     use crate::tun::Tun;
     #[pymodule_export]

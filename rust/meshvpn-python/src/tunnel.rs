@@ -151,11 +151,12 @@ pub(crate) fn backend(name: Option<&str>) -> PyResult<Option<Backend>> {
 
 pub(crate) fn snapshot(status: &Status, counters: &Counters, aead: &'static str) -> TunnelSnapshot {
     let state = status.snapshot();
-    let (tx, rx, control) = (
+    let (tx, mut rx, control) = (
         counters.tx.tally(),
         counters.rx.tally(),
         counters.control.tally(),
     );
+    rx.add(&counters.relayed.tally());
     TunnelSnapshot {
         phase: match state.phase {
             Phase::Connecting => "connecting",

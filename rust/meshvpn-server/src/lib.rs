@@ -7,9 +7,15 @@
 //! |---|---|
 //! | [`coordinator`] | who is in the mesh, and what everyone is told of it |
 //! | `http` | how HTTP is served, whatever it is for (feature `net`) |
+//! | `listen` | one TCP port for all of it, with TLS or without (feature `net`) |
+//! | `relay` | packets for peers that cannot be reached directly (feature `net`) |
 
 #![forbid(unsafe_code)]
 
 pub mod coordinator;
 #[cfg(feature = "net")]
 pub mod http;
+#[cfg(feature = "net")]
+pub mod listen;
+#[cfg(feature = "net")]
+pub mod relay;

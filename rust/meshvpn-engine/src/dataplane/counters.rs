@@ -13,6 +13,8 @@ pub struct Counters {
     pub tx: Direction,
     /// From the network to the TUN.
     pub rx: Direction,
+    /// From relays to the TUN.
+    pub relayed: Direction,
     /// Handshakes and other messages that the driver looks at.
     pub control: Direction,
 }

@@ -7,10 +7,12 @@
 //! |---|---|
 //! | `tx` | TUN → network |
 //! | `rx` | network → TUN |
-//! | [`counters`] | what both publish |
+//! | [`delivery`] | the second half of that, also for what comes over relays |
+//! | [`counters`] | what they publish |
 //! | [`sockets`] | what both send and receive with |
 
 pub mod counters;
+pub mod delivery;
 mod rx;
 pub mod sockets;
 mod tx;
@@ -23,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use meshvpn_proto::forward::{Confirmed, Control, Inbound, Outbound, SharedPeers};
+use meshvpn_proto::forward::{Confirmed, Control, Inbound, Joins, Outbound, SharedPeers};
 use meshvpn_proto::session::aead::Aead;
 use tokio::sync::mpsc;
 
@@ -32,6 +34,7 @@ use crate::tun::{Device, Queue};
 use crate::udp::{BUFFER_LEN, UdpSocket};
 use crate::wait::{Waiter, Waker};
 use counters::Counters;
+use delivery::Injector;
 use sockets::Sockets;
 
 /// Control messages that may wait for the driver. More at once can only be a flood, and a flood must
@@ -74,6 +77,7 @@ struct Shared<P> {
     has_told_activity: AtomicBool,
     can_segment: bool,
     reports: mpsc::Sender<Report>,
+    joins: Joins,
 }
 
 /// The two threads of one device, running.
@@ -109,6 +113,7 @@ impl<P: SharedPeers> DataPlane<P> {
             has_told_activity: AtomicBool::new(false),
             can_segment: crate::offload::can_segment(),
             reports,
+            joins: device.joins,
         });
         // Made here, not by the thread: whoever is told that it started has everything it needs.
         let frames = Waiter::new(&[shared.queue.as_fd(), shared.waker.as_fd()])?;
@@ -141,6 +146,15 @@ impl<P: SharedPeers> DataPlane<P> {
     /// Where captures listen to what goes through the sockets.
     pub fn taps(&self) -> &Arc<Taps> {
         &self.shared.taps
+    }
+
+    /// For a thread that receives otherwise than by the data plane's sockets, and opens with a cipher of its own.
+    /// It must have ended before the device can.
+    pub fn injector(&self, opening: Box<dyn Aead>) -> Injector<P> {
+        Injector {
+            shared: Arc::clone(&self.shared),
+            inbound: Inbound::new(opening, BUFFER_LEN, self.shared.joins),
+        }
     }
 
     /// Sends what waited for sessions that are there now, and drops what was given up.

@@ -1,16 +1,16 @@
 //! The receiving thread: network → forwarder → TUN.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use meshvpn_proto::forward::split::{MAX_SEGMENTS, SuperPacket};
-use meshvpn_proto::forward::virtio::{self, Header};
-use meshvpn_proto::forward::{Arrival, DropReason, Inbound, IpView, SharedPeers};
+use meshvpn_proto::forward::{Arrival, Inbound, SharedPeers};
 
-use super::{Report, Shared};
+use super::Shared;
+use super::delivery::deliver;
+use super::sockets::Place;
 use crate::capture::taps::Listening;
-use crate::udp::{BUFFER_LEN, BUFFERS, Receiver, UdpSocket};
+use crate::udp::{BUFFERS, Receiver, UdpSocket};
 
 /// Batches from one socket before it is the next one's turn.
 const TURN: usize = 8;
@@ -48,7 +48,8 @@ impl<P: SharedPeers> Thread<'_, P> {
         let sockets = Arc::clone(&self.shared.sockets.load());
         let mut had_any = false;
         for (place, socket) in sockets.iter().enumerate() {
-            if let Some(socket) = socket {
+            // What comes over a relay, that relay's thread delivers.
+            if let Some(Place::Udp(socket)) = socket {
                 had_any |= self.drain(place, socket)?;
             }
         }
@@ -79,32 +80,10 @@ impl<P: SharedPeers> Thread<'_, P> {
         Ok(had_any)
     }
 
-    /// Forwards what was received, about 64 KB at a time: what is opened is written while it is still
-    /// in the cache, and the sockets behind the TUN get time to drain between two writes.
     fn forward(&mut self) -> io::Result<()> {
         let arrivals: ArrayVec<Arrival<'_>, BUFFERS> = self.receiver.arrivals().collect();
-        let mut rest = &arrivals[..];
-        while !rest.is_empty() {
-            let (batch, following) = rest.split_at(batch_len(rest));
-            rest = following;
-            self.inbound
-                .receive(batch.iter().copied(), &self.shared.peers.batch());
-            write(self.shared, &mut self.inbound)?;
-            for confirmed in self.inbound.take_confirmed() {
-                // Told again with the next packet, until the driver has taken note.
-                self.shared.report(Report::Confirmed(confirmed));
-            }
-            let messages = self.inbound.take_control();
-            let lost = messages
-                .map(|message| self.shared.report(Report::Control(message)))
-                .filter(|is_told| !is_told)
-                .count();
-            self.inbound
-                .count_drop(DropReason::ControlOverflow, lost as u64);
-        }
-        self.shared.report_activity();
-        self.shared.counters.rx.add(&self.inbound.take_tally());
-        Ok(())
+        let counters = &self.shared.counters.rx;
+        deliver(self.shared, &mut self.inbound, &arrivals, counters)
     }
 }
 
@@ -120,59 +99,3 @@ fn tell<'a>(
     }
 }
 
-/// How many of `arrivals` fit in one buffer's length together; at least one.
-fn batch_len(arrivals: &[Arrival<'_>]) -> usize {
-    let mut total = 0;
-    let fitting = arrivals.iter().take_while(|arrival| {
-        total += arrival.bytes.len();
-        total <= BUFFER_LEN
-    });
-    fitting.count().max(1)
-}
-
-/// Writes the frames that a batch was joined into.
-fn write<P>(shared: &Shared<P>, inbound: &mut Inbound) -> io::Result<()> {
-    let mut refused = 0;
-    let mut must_stop_joining = false;
-    for (packets, pieces) in inbound.writes() {
-        let pieces: ArrayVec<IoSlice<'_>, MAX_SEGMENTS> = pieces.collect();
-        match shared.queue.write(&pieces) {
-            Ok(()) => {}
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && packets > 1 => {
-                must_stop_joining = true;
-                refused += write_singly(shared, &pieces, u64::from(packets));
-            }
-            // The device is being deleted.
-            Err(error) if error.raw_os_error() == Some(libc::EBADFD) => return Err(error),
-            Err(_) => refused += u64::from(packets),
-        }
-    }
-    inbound.count_drop(DropReason::DeviceRefused, refused);
-    if must_stop_joining {
-        inbound.stop_joining();
-    }
-    Ok(())
-}
-
-/// Takes a joined frame apart again, for a kernel that will not have it (Linux 6.6.44); returns how
-/// many packets it refuses even so.
-fn write_singly<P>(shared: &Shared<P>, pieces: &[IoSlice<'_>], packets: u64) -> u64 {
-    let frame: Vec<u8> = pieces
-        .iter()
-        .flat_map(|piece| piece.iter().copied())
-        .collect();
-    let Some((header, packet)) = frame.split_first_chunk() else {
-        return packets;
-    };
-    let split = Header::parse(header)
-        .and_then(|header| Some((header, IpView::parse(packet).ok()?)))
-        .and_then(|(header, view)| SuperPacket::parse(&header, packet, &view, packet.len()).ok());
-    let Some(split) = split else { return packets };
-    let mut refused = 0;
-    for index in 0..split.segments() {
-        let mut single = vec![0; virtio::LEN + split.segment_len(index)];
-        split.write_segment(index, &mut single[virtio::LEN..]);
-        refused += u64::from(shared.queue.write(&[IoSlice::new(&single)]).is_err());
-    }
-    refused
-}

@@ -1,4 +1,5 @@
-//! The sockets of a data plane: numbered places that the driver may fill and empty while it runs.
+//! The sockets of a data plane: numbered places that the driver may fill and empty while it runs. In some of
+//! them is no socket but the port of a relay connection: whoever sends need not know the difference.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -6,11 +7,31 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
+use crate::relay::RelayPort;
 use crate::udp::UdpSocket;
 use crate::wait::{Waiter, Waker};
 
 /// All sockets at one moment, by their places; a [`Path`](meshvpn_proto::forward::Path) names a place.
-pub type Places = Vec<Option<Arc<UdpSocket>>>;
+pub type Places = Vec<Option<Place>>;
+
+/// What is in a place.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A socket.
+    Udp(Arc<UdpSocket>),
+    /// A connection to a relay.
+    Relay(Arc<RelayPort>),
+}
+
+impl Place {
+    /// The socket, if it is one.
+    pub fn udp(&self) -> Option<&UdpSocket> {
+        match self {
+            Self::Udp(socket) => Some(socket),
+            Self::Relay(_) => None,
+        }
+    }
+}
 
 /// The sockets, and who waits for them.
 #[derive(Debug)]
@@ -30,7 +51,9 @@ impl Sockets {
         for socket in &sockets {
             waiter.add(socket.as_fd(), 0)?;
         }
-        let places = sockets.into_iter().map(|socket| Some(Arc::new(socket)));
+        let places = sockets
+            .into_iter()
+            .map(|socket| Some(Place::Udp(Arc::new(socket))));
         Ok(Self {
             places: ArcSwap::from_pointee(places.collect()),
             waiter,
@@ -51,17 +74,27 @@ impl Sockets {
         if let Some(socket) = &socket {
             self.waiter.add(socket.as_fd(), 0)?;
         }
+        self.replace(place, socket.map(|socket| Place::Udp(Arc::new(socket))));
+        Ok(())
+    }
+
+    /// Puts the port of a relay connection into a place. What comes over it is delivered by an
+    /// [`Injector`](super::Injector).
+    pub fn set_relay(&self, place: usize, port: Arc<RelayPort>) {
+        self.replace(place, Some(Place::Relay(port)));
+    }
+
+    fn replace(&self, place: usize, content: Option<Place>) {
         let mut places = Places::clone(&self.load());
         if places.len() <= place {
             places.resize(place + 1, None);
         }
-        if let Some(former) = &places[place] {
+        if let Some(Place::Udp(former)) = &places[place] {
             // Not left to closing: a forked child may have it open still.
             self.waiter.remove(former.as_fd());
         }
-        places[place] = socket.map(Arc::new);
+        places[place] = content;
         self.places.store(Arc::new(places));
-        Ok(())
     }
 
     /// Sleeps until something waits at a socket, or the waker is set.

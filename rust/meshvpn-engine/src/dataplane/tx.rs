@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use meshvpn_proto::forward::{DropReason, Outbound, Peers, SharedPeers, Transmit};
 use meshvpn_proto::tunnel::Outer;
 
+use super::sockets::Place;
 use super::{Report, Shared};
 use crate::capture::taps::Listening;
 use crate::udp::{SendOutcome, UdpSocket};
@@ -98,9 +99,14 @@ fn send<P: SharedPeers>(shared: &Shared<P>, outbound: &mut Outbound, peers: &P::
     let mut total = SendOutcome::default();
     for transmit in outbound.transmits() {
         let place = transmit.path.socket;
-        let listening = listeners.as_ref().map(|listeners| listeners.at(place));
         total += match sockets.get(place) {
-            Some(Some(socket)) => transmit_one(shared, socket, &transmit, peers, listening),
+            Some(Some(Place::Udp(socket))) => {
+                let listening = listeners.as_ref().map(|listeners| listeners.at(place));
+                transmit_one(shared, socket, &transmit, peers, listening)
+            }
+            Some(Some(Place::Relay(port))) => {
+                port.send(transmit.path, transmit.contents, transmit.segment_size)
+            }
             _ => SendOutcome::failed(transmit.datagrams()),
         };
     }
@@ -109,6 +115,7 @@ fn send<P: SharedPeers>(shared: &Shared<P>, outbound: &mut Outbound, peers: &P::
         shared.report(Report::TooLong);
     }
     outbound.count_drop(DropReason::SendFailed, total.failed);
+    outbound.count_drop(DropReason::RelayCongested, total.congested);
 }
 
 fn transmit_one<P: SharedPeers>(

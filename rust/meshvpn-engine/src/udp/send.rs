@@ -19,6 +19,8 @@ pub struct SendOutcome {
     pub too_long: u64,
     /// Datagrams refused for another reason.
     pub failed: u64,
+    /// Datagrams, perhaps earlier ones, that made room for these because a relay takes them too slowly.
+    pub congested: u64,
 }
 
 /// What goes out by one system call.
@@ -251,6 +253,7 @@ impl core::ops::AddAssign for SendOutcome {
         self.sent += other.sent;
         self.too_long += other.too_long;
         self.failed += other.failed;
+        self.congested += other.congested;
     }
 }
 

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::config::{DeviceSnapshot, PeerSnapshot};
 use super::driver::{Driver, now};
-use crate::dataplane::sockets::Sockets;
+use crate::dataplane::sockets::{Place, Sockets};
 use crate::tunnel::TunnelError;
 use crate::udp::UdpSocket;
 
@@ -247,6 +247,7 @@ fn set_mark(sockets: &Sockets, mark: u32) -> io::Result<()> {
     sockets
         .iter()
         .flatten()
+        .filter_map(Place::udp)
         .try_for_each(|socket| socket.set_mark(mark))
 }
 

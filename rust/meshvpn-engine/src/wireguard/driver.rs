@@ -23,6 +23,7 @@ use super::config::{DEFAULT_MTU, WireGuardConfig};
 use super::uapi::Listener;
 use super::{COMMANDS, Command, Started};
 use crate::aead;
+use crate::dataplane::sockets::Place;
 use crate::dataplane::{DataPlane, Report};
 use crate::driver_thread;
 use crate::netlink::{Link, LinkEvents};
@@ -379,7 +380,7 @@ impl<'a> Driver<'a> {
             destination,
         } = transmit.path;
         // What is lost here is sent again when it is not answered.
-        if let Some(Some(socket)) = sockets.get(place) {
+        if let Some(Some(Place::Udp(socket))) = sockets.get(place) {
             let listening = listeners.as_ref().map(|listeners| listeners.at(place));
             socket.send_unfragmented(&transmit.datagram, source, destination, listening);
         }

@@ -36,6 +36,8 @@ reasons! {
     TooBig = "too_big",
     /// To the network: the kernel refused the datagram (unreachable, interface down).
     SendFailed = "send_failed",
+    /// To the network: the relay takes less than there is to send; the oldest make room.
+    RelayCongested = "relay_congested",
     /// To the network: the datagram is longer than the interface takes.
     PathTooNarrow = "path_too_narrow",
     /// From the network: longer than any datagram that a peer would send, cut off.

@@ -15,7 +15,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::aead::{Aead, Key, Portable, Seal, TAG_LEN};
+use super::aead::{Key, TAG_LEN};
 use super::replay::ReplayWindow;
 
 /// First byte of a data message.

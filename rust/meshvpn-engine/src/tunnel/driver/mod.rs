@@ -21,6 +21,7 @@ use tracing::{debug, info, warn};
 use super::Started;
 use super::config::{TunnelConfig, TunnelError};
 use super::status::{Phase, Status};
+use crate::dataplane::sockets::Place;
 use crate::dataplane::{DataPlane, Report};
 use crate::driver_thread;
 use crate::netlink::{Link, egress};
@@ -273,7 +274,7 @@ impl Driver<'_> {
 
     fn transmit(&self, transmit: &Transmit) {
         let sockets = self.plane.sockets().load();
-        let Some(Some(socket)) = sockets.get(SOCKET) else {
+        let Some(Some(Place::Udp(socket))) = sockets.get(SOCKET) else {
             return;
         };
         let datagram = match transmit {
