@@ -86,7 +86,7 @@ _MODULES = {
 
 
 _SUBMODULES = {
-    *("bench", "capture", "errors", "keys", "lab", "packet", "stats", "tun", "tunnel"),
+    *("bench", "capture", "dns", "errors", "keys", "lab", "packet", "stats", "tun", "tunnel"),
     "wireguard",
 }
 """Modules that need no import statement of their own."""

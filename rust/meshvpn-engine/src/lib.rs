@@ -8,10 +8,12 @@
 //! | [`tun`], [`udp`] | frames and datagrams, many a system call |
 //! | [`aead`] | the fast ciphers, and the choice between them |
 //! | [`netlink`], [`netns`] | devices, addresses, routes; network namespaces |
+//! | [`dns`] | the resolver inside a node, and the system that asks it |
 //! | [`offload`], [`wait`] | what this kernel can; waiting and waking |
 
 pub mod aead;
 pub mod dataplane;
+pub mod dns;
 mod driver_thread;
 pub mod netlink;
 pub mod netns;

@@ -8,6 +8,7 @@
 //! | `tunnel`, `wireguard`, `tun` | running tunnels and devices |
 //! | `packet`, `reassembler`, `capture` | packets for people, fragments, capture files |
 //! | `wg_quick` | files of `wg-quick` |
+//! | `dns` | the resolver, and the system that asks it |
 //! | `aead` | the ciphers and their speed |
 //! | `keys` | private and public keys |
 //! | `log` | records for Python's `logging` |
@@ -17,6 +18,7 @@
 mod aead;
 mod capture;
 mod config;
+mod dns;
 mod errors;
 mod keys;
 mod log;
@@ -36,6 +38,8 @@ mod _meshvpn {
     use crate::aead::{aead_backends, measure_aead};
     #[pymodule_export]
     use crate::capture::{pcapng_interface, pcapng_packet, pcapng_section_header};
+    #[pymodule_export]
+    use crate::dns::{Resolver, SystemDns, restore_system_dns};
     #[pymodule_export]
     use crate::keys::x25519_key_pair;
     #[pymodule_export]
