@@ -102,8 +102,8 @@ _MODULES = {
 
 
 _SUBMODULES = {
-    *("bench", "capture", "errors", "keys", "lab", "noise", "packet", "relay", "stats", "tun"),
-    *("tunnel", "wireguard"),
+    *("bench", "capture", "dns", "errors", "keys", "lab", "noise", "packet", "relay", "stats"),
+    *("tun", "tunnel", "wireguard"),
 }
 """Modules that need no import statement of their own."""
 

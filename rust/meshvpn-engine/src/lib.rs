@@ -10,6 +10,7 @@
 //! | [`tun`], [`udp`] | frames and datagrams, many a system call |
 //! | [`aead`] | the fast ciphers, and the choice between them |
 //! | [`netlink`], [`netns`] | devices, addresses, routes; network namespaces |
+//! | [`dns`] | the resolver inside a node, and the system that asks it |
 //! | [`callers`] | load for a WireGuard device, for the benchmark |
 //! | [`offload`], [`wait`] | what this kernel can; waiting and waking |
 
@@ -17,6 +18,7 @@ pub mod aead;
 pub mod callers;
 pub mod capture;
 pub mod dataplane;
+pub mod dns;
 mod driver_thread;
 pub mod netlink;
 pub mod netns;

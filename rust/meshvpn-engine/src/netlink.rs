@@ -343,3 +343,13 @@ fn into_io_error(error: rtnetlink::Error) -> io::Error {
         other => io::Error::other(other),
     }
 }
+
+/// The number of the interface called `name`, in the calling thread's namespace.
+pub(crate) fn interface_index(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the string ends with a zero and lives through the call.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => None,
+        index => Some(index),
+    }
+}

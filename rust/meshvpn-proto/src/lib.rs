@@ -15,6 +15,7 @@
 //! | [`relay`] | packets through a third party, for peers that cannot be reached directly (DERP) |
 //! | [`control`] | what nodes and their coordinator know of a mesh, and say to each other |
 //! | [`node`] | a node of the mesh: WireGuard, paths and map together |
+//! | [`dns`] | names in the mesh: a resolver's answers, and what it passes on |
 //! | [`tunnel`] | a point-to-point tunnel: handshake and path together |
 //! | [`route`] | allowed IPs: which peer a packet goes to and may come from |
 //! | [`config`] | files of `wg-quick`, and the protocol that `wg` speaks |
@@ -25,6 +26,7 @@
 
 pub mod config;
 pub mod control;
+pub mod dns;
 pub mod forward;
 pub mod keys;
 pub mod node;

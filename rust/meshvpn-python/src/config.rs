@@ -4,6 +4,7 @@ use core::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 
 use meshvpn_engine::netlink::Cidr;
+use meshvpn_proto::route::{Prefix, PrefixError};
 use pyo3::PyResult;
 
 use crate::errors::{ConfigError, config_error};
@@ -16,6 +17,25 @@ pub(crate) fn socket_address(field: &str, text: &str) -> PyResult<SocketAddr> {
             "write 192.0.2.1:7000, or [2001:db8::1]:7000 for IPv6",
         )
     })
+}
+
+/// An IP address alone.
+pub(crate) fn ip_address(field: &str, text: &str) -> PyResult<IpAddr> {
+    text.parse().map_err(|_| {
+        config_error(
+            &format!("{field}: {text:?} is not an IP address"),
+            "write 10.0.0.1 or fd00::1",
+        )
+    })
+}
+
+/// Networks, for a look-up: `10.9.0.0/16`; bits behind the prefix are cleared.
+pub(crate) fn prefixes(field: &str, texts: &[String]) -> PyResult<Vec<Prefix>> {
+    let parse = |text: &String| {
+        text.parse()
+            .map_err(|error: PrefixError| ConfigError::new_err(format!("{field}: {text:?}: {error}")))
+    };
+    texts.iter().map(parse).collect()
 }
 
 /// Addresses of a device: `10.0.0.1/24`; without a prefix the address stands alone.

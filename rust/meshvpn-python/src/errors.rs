@@ -1,6 +1,8 @@
 //! The engine's errors as the exceptions of `meshvpn.errors`, each with the way out.
 
 use meshvpn_engine::capture::CaptureError as EngineCaptureError;
+use meshvpn_engine::dns::ResolverError;
+use meshvpn_engine::dns::system::SystemDnsError;
 use meshvpn_engine::netlink::NetlinkError;
 use meshvpn_engine::tun::OpenError;
 use meshvpn_engine::tun::monitor::MonitorError;
@@ -215,6 +217,51 @@ pub(crate) fn certificate_error(error: &CertificateError) -> PyErr {
         _ => "give the paths of PEM files that belong together, or use self_signed=True",
     };
     config_error(&error.to_string(), hint)
+}
+
+/// Why a resolver could not be started.
+pub(crate) fn resolver_error(error: &ResolverError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        ResolverError::Config { .. } => ConfigError::new_err(message),
+        ResolverError::Netns { source, .. } if is_denied(source.raw_os_error()) => denied(&message),
+        ResolverError::Netns { .. } => no_namespace(&message),
+        ResolverError::Bind { source, .. } => Python::attach(|py| {
+            let hint = match source.raw_os_error() {
+                Some(libc::EADDRINUSE) => "another resolver has that port: choose another address",
+                Some(libc::EADDRNOTAVAIL) => {
+                    "the address must be one of this host's (in the resolver's namespace)"
+                }
+                Some(libc::EACCES) => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
+                _ => "check `listen`",
+            };
+            with_hint(py, &py.get_type::<NetworkError>(), &message, hint)
+        }),
+        _ => NetworkError::new_err(message),
+    }
+}
+
+/// Why the system could not be told whom to ask, or that not be taken back.
+pub(crate) fn system_dns_error(error: &SystemDnsError) -> PyErr {
+    let message = error.to_string();
+    let hint = match error {
+        SystemDnsError::Config { .. } => return ConfigError::new_err(message),
+        SystemDnsError::InUse(_) => "end that one first",
+        SystemDnsError::Edited(_) => {
+            "put back what was there before, from the file beside it; or, if it is as you want it, \
+             remove its line that begins with \"# meshvpn\""
+        }
+        SystemDnsError::Lost(..) => "write it anew, with the name servers of your network",
+        SystemDnsError::File { source, .. } if is_denied(source.raw_os_error()) => {
+            return Python::attach(|py| {
+                let kind = py.get_type::<PermissionDeniedError>();
+                with_hint(py, &kind, &message, "run as root (sudo)")
+            });
+        }
+        SystemDnsError::Resolvectl { .. } => "see: resolvectl status; or use the method resolv.conf",
+        _ => "check the file and its directory",
+    };
+    Python::attach(|py| with_hint(py, &py.get_type::<NetworkError>(), &message, hint))
 }
 
 fn open_error(error: &OpenError) -> PyErr {

@@ -9,6 +9,7 @@
 //! | `relay` | running relays |
 //! | `packet`, `reassembler`, `capture` | packets for people, fragments, capture files |
 //! | `wg_quick` | files of `wg-quick` |
+//! | `dns` | the resolver, and the system that asks it |
 //! | `aead` | the ciphers and their speed |
 //! | `callers` | load for a WireGuard device |
 //! | `keys` | private and public keys |
@@ -21,6 +22,7 @@ mod aead;
 mod callers;
 mod capture;
 mod config;
+mod dns;
 mod errors;
 mod keys;
 mod log;
@@ -44,6 +46,8 @@ mod _meshvpn {
     use crate::callers::{HandshakeCrowd, HandshakeFlood, HandshakeTally};
     #[pymodule_export]
     use crate::capture::{Capture, pcapng_interface, pcapng_packet, pcapng_section_header};
+    #[pymodule_export]
+    use crate::dns::{Resolver, SystemDns, restore_system_dns};
     #[pymodule_export]
     use crate::keys::x25519_key_pair;
     #[pymodule_export]

@@ -97,7 +97,7 @@ impl UdpSocket {
     /// # Errors
     /// The kernel's: a mark needs `CAP_NET_ADMIN`.
     pub fn set_mark(&self, mark: u32) -> io::Result<()> {
-        self.set(libc::SOL_SOCKET, libc::SO_MARK, mark as libc::c_int)
+        set_mark(self, mark)
     }
 
     /// The address it is bound to, with the port that the kernel chose if it was given 0.
@@ -140,11 +140,7 @@ impl UdpSocket {
     }
 
     fn set<T>(&self, level: libc::c_int, option: libc::c_int, value: T) -> io::Result<()> {
-        let len = size_of::<T>() as libc::socklen_t;
-        // SAFETY: pointer and length describe `value`, which lives through the call.
-        check(unsafe {
-            libc::setsockopt(self.raw(), level, option, (&raw const value).cast(), len)
-        })
+        set(self.as_fd(), level, option, value)
     }
 
     fn raw(&self) -> libc::c_int {
@@ -165,6 +161,34 @@ fn open(is_v4: bool) -> io::Result<OwnedFd> {
     check(fd)?;
     // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sets the firewall mark of everything that a socket sends from now on; 0 is none.
+///
+/// # Errors
+/// The kernel's: a mark needs `CAP_NET_ADMIN`.
+pub(crate) fn set_mark(socket: &impl AsFd, mark: u32) -> io::Result<()> {
+    let value = mark as libc::c_int;
+    set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_MARK, value)
+}
+
+fn set<T>(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: T,
+) -> io::Result<()> {
+    let len = size_of::<T>() as libc::socklen_t;
+    // SAFETY: pointer and length describe `value`, which lives through the call.
+    check(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            (&raw const value).cast(),
+            len,
+        )
+    })
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {

@@ -21,6 +21,7 @@ use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::Command;
+use crate::netlink::interface_index;
 use crate::tunnel::TunnelError;
 
 /// Where every implementation has its sockets.
@@ -226,13 +227,4 @@ fn set_answer(errno: Errno) -> Zeroizing<String> {
     let mut answer = Zeroizing::default();
     write_set_answer(&mut *answer, errno).expect("writing to a string does not fail");
     answer
-}
-
-fn interface_index(name: &str) -> Option<u32> {
-    let name = CString::new(name).ok()?;
-    // SAFETY: the string ends with a zero and lives through the call.
-    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
-        0 => None,
-        index => Some(index),
-    }
 }

@@ -6,6 +6,7 @@
 
 mod config;
 mod control;
+mod dns;
 mod forward;
 mod packet;
 mod relay;
@@ -21,6 +22,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("control_client", control::client),
     ("control_message", control::message),
     ("data_message", tunnel::data_message),
+    ("dns_forward", dns::forward),
+    ("dns_question", dns::question),
     ("handshake_message", wireguard::message),
     ("hello", tunnel::hello),
     ("inbound_datagram", forward::inbound_datagram),
@@ -33,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("relay_client", relay::client),
     ("relay_frame", relay::frame),
     ("relay_server", relay::server),
+    ("resolv_conf", dns::resolv_conf),
     ("split_join", forward::split_join),
     ("uapi", config::uapi),
     ("wg_quick", config::wg_quick),
