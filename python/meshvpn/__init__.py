@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from meshvpn._meshvpn import __version__
     from meshvpn.capture import PcapngWriter
+    from meshvpn.coordinator import AuthKey, Coordinator, CoordinatorClient, MeshInfo, NodeInfo
     from meshvpn.errors import (
         ConfigError,
+        CoordinatorError,
         DeviceError,
         LabError,
         MeshError,
@@ -38,12 +40,18 @@ if TYPE_CHECKING:
     from meshvpn.wireguard import Peer, PeerState, WireGuard, WireGuardConfig, WireGuardState
 
 __all__ = [
+    "AuthKey",
     "ConfigError",
+    "Coordinator",
+    "CoordinatorClient",
+    "CoordinatorError",
     "DeviceError",
     "LabError",
     "MeshError",
+    "MeshInfo",
     "MissingProgramError",
     "NetworkError",
+    "NodeInfo",
     "Packet",
     "PcapngWriter",
     "Peer",
@@ -65,6 +73,11 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AuthKey": "coordinator",
+    "Coordinator": "coordinator",
+    "CoordinatorClient": "coordinator",
+    "MeshInfo": "coordinator",
+    "NodeInfo": "coordinator",
     "Packet": "packet",
     "PcapngWriter": "capture",
     "Peer": "wireguard",
@@ -86,7 +99,18 @@ _MODULES = {
 
 
 _SUBMODULES = {
-    *("bench", "capture", "errors", "keys", "lab", "packet", "stats", "tun", "tunnel"),
+    *(
+        "bench",
+        "capture",
+        "coordinator",
+        "errors",
+        "keys",
+        "lab",
+        "packet",
+        "stats",
+        "tun",
+        "tunnel",
+    ),
     "wireguard",
 }
 """Modules that need no import statement of their own."""

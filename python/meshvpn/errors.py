@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "ConfigError",
+    "CoordinatorError",
     "DeviceError",
     "LabError",
     "MeshError",
@@ -53,6 +54,10 @@ class NetworkError(MeshError, OSError):
 
 class TunnelClosedError(MeshError, RuntimeError):
     """The tunnel or device has been closed, or its device was deleted."""
+
+
+class CoordinatorError(MeshError, RuntimeError):
+    """A coordinator could not be started, or does not answer."""
 
 
 class LabError(MeshError, RuntimeError):

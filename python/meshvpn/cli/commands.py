@@ -36,6 +36,7 @@ _ENTRIES: Final = (
     _Entry("genpsk", "genpsk", "Tunnels", "Make a key for two ends to share."),
     _Entry("genkey", "genkey", "Tunnels", "Make a private key for WireGuard."),
     _Entry("pubkey", "pubkey", "Tunnels", "Make the public key of a private one."),
+    _Entry("coordinator", "coordinator", "Mesh", "Run a coordinator; see to nodes and auth keys."),
     _Entry("bench", "bench", "Laboratory", "Hold our tunnels against other VPNs."),
     _Entry("lab", "lab", "Laboratory", "See and remove network labs."),
 )

@@ -4,11 +4,14 @@ use meshvpn_engine::netlink::NetlinkError;
 use meshvpn_engine::tun::OpenError;
 use meshvpn_engine::tun::monitor::MonitorError;
 use meshvpn_engine::tunnel::TunnelError;
+use meshvpn_server::coordinator::request::RequestError;
+use meshvpn_server::coordinator::service::running::StartError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyType};
 use std::io;
 
 pyo3::import_exception!(meshvpn.errors, ConfigError);
+pyo3::import_exception!(meshvpn.errors, CoordinatorError);
 pyo3::import_exception!(meshvpn.errors, DeviceError);
 pyo3::import_exception!(meshvpn.errors, NetworkError);
 pyo3::import_exception!(meshvpn.errors, PermissionDeniedError);
@@ -102,6 +105,37 @@ pub(crate) fn monitor_error(error: &MonitorError) -> PyErr {
         MonitorError::Device(error) => open_error(error),
         MonitorError::Netlink(error) => netlink_error(error),
         _ => DeviceError::new_err(message),
+    }
+}
+
+/// Why a coordinator could not be started.
+pub(crate) fn coordinator_error(error: &StartError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        StartError::Bind { source, .. } => Python::attach(|py| {
+            let hint = match source.raw_os_error() {
+                Some(libc::EADDRINUSE) => "another program listens there: choose another port",
+                Some(libc::EADDRNOTAVAIL) => "the address must be one of this host's, or 0.0.0.0",
+                Some(libc::EACCES) => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
+                _ => "check `listen`",
+            };
+            with_hint(py, &py.get_type::<NetworkError>(), &message, hint)
+        }),
+        StartError::OnThread(source) if is_denied(source.raw_os_error()) => denied(&message),
+        StartError::OnThread(_) => no_namespace(&message),
+        _ => Python::attach(|py| {
+            let hint = "check that `state` is a directory of this user's, on a disk with room";
+            with_hint(py, &py.get_type::<CoordinatorError>(), &message, hint)
+        }),
+    }
+}
+
+/// Why a coordinator refuses a request.
+pub(crate) fn request_error(error: &RequestError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        RequestError::Unavailable(_) => CoordinatorError::new_err(message),
+        _ => ConfigError::new_err(message),
     }
 }
 

@@ -6,6 +6,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `tunnel`, `wireguard`, `tun` | running tunnels and devices |
+//! | `coordinator` | running coordinators |
 //! | `packet`, `reassembler`, `capture` | packets for people, fragments, capture files |
 //! | `wg_quick` | files of `wg-quick` |
 //! | `aead` | the ciphers and their speed |
@@ -17,6 +18,7 @@
 mod aead;
 mod capture;
 mod config;
+mod coordinator;
 mod errors;
 mod keys;
 mod log;
@@ -36,6 +38,8 @@ mod _meshvpn {
     use crate::aead::{aead_backends, measure_aead};
     #[pymodule_export]
     use crate::capture::{pcapng_interface, pcapng_packet, pcapng_section_header};
+    #[pymodule_export]
+    use crate::coordinator::Coordinator;
     #[pymodule_export]
     use crate::keys::x25519_key_pair;
     #[pymodule_export]
