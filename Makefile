@@ -114,7 +114,8 @@ docs: build setup-docs ## API documentation of both halves into target/docs
 	$(STEP) 'rustdoc' cargo doc --workspace --no-deps --locked
 	@mkdir -p target/docs && rm -rf target/docs/rust && cp -r $(CARGO_TARGET_DIR)/doc target/docs/rust
 	$(STEP) 'pdoc' $(BIN)/pdoc --docformat google --output-directory target/docs/python \
-		meshvpn meshvpn.errors meshvpn.lab meshvpn.noise meshvpn.pytest_plugin meshvpn.relay meshvpn.wireguard
+		meshvpn meshvpn.coordinator meshvpn.errors meshvpn.lab meshvpn.noise meshvpn.pytest_plugin \
+		meshvpn.relay meshvpn.wireguard
 	@echo 'target/docs/rust/meshvpn_proto/index.html and target/docs/python/index.html'
 
 # The pure crate has no unsafe code, so no sanitizer is needed, and the pinned compiler will do.

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
     from meshvpn._meshvpn import __version__
     from meshvpn.capture import Capture, PcapngWriter
+    from meshvpn.coordinator import AuthKey, Coordinator, CoordinatorClient, MeshInfo, NodeInfo
     from meshvpn.errors import (
         AuthenticationError,
         CaptureError,
         ConfigError,
+        CoordinatorError,
         DeviceError,
         LabError,
         MeshError,
@@ -44,15 +46,21 @@ if TYPE_CHECKING:
     from meshvpn.wireguard import Peer, PeerState, WireGuard, WireGuardConfig, WireGuardState
 
 __all__ = [
+    "AuthKey",
     "AuthenticationError",
     "Capture",
     "CaptureError",
     "ConfigError",
+    "Coordinator",
+    "CoordinatorClient",
+    "CoordinatorError",
     "DeviceError",
     "LabError",
     "MeshError",
+    "MeshInfo",
     "MissingProgramError",
     "NetworkError",
+    "NodeInfo",
     "OutOfTurnError",
     "Packet",
     "PcapngWriter",
@@ -78,7 +86,12 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AuthKey": "coordinator",
     "Capture": "capture",
+    "Coordinator": "coordinator",
+    "CoordinatorClient": "coordinator",
+    "MeshInfo": "coordinator",
+    "NodeInfo": "coordinator",
     "Packet": "packet",
     "PcapngWriter": "capture",
     "Peer": "wireguard",
@@ -102,8 +115,8 @@ _MODULES = {
 
 
 _SUBMODULES = {
-    *("bench", "capture", "dns", "errors", "keys", "lab", "noise", "packet", "relay", "stats"),
-    *("tun", "tunnel", "wireguard"),
+    *("bench", "capture", "coordinator", "dns", "errors", "keys", "lab", "noise", "packet"),
+    *("relay", "stats", "tun", "tunnel", "wireguard"),
 }
 """Modules that need no import statement of their own."""
 

@@ -15,6 +15,7 @@ NOISE_PROLOGUE: Final[bytes]
 """
 What Noise calls the prologue of WireGuard's handshake.
 """
+__all__ = ["__version__", "Coordinator", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "WgQuickConfig", "WgQuickPeer", "WireGuard", "WireGuardPeer", "WireGuardState", "aead_backends", "measure_aead", "next_log_record", "parse_wg_quick", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "x25519_key_pair"]
 
 __version__: Final[str]
 """
@@ -214,6 +215,56 @@ class NoiseTransport:
     def sent(self, /) -> int:
         """
         Messages sealed so far.
+class Coordinator:
+    """
+    A running coordinator; `meshvpn.Coordinator` gives it names and documentation. Answers are JSON, as
+    the REST API gives them.
+    """
+    def __new__(cls, /, config: str, *, netns: str | None) -> Coordinator:
+        """
+        Starts a coordinator from the text of a configuration file, in a network namespace if one is named.
+        """
+    def add_peer(self, /, peer: str) -> str:
+        """
+        A WireGuard peer of another make, from JSON as the REST API takes it.
+        """
+    def approve(self, /, node: str) -> str: ...
+    def approve_routes(self, /, node: str, routes: SupportsGetItem[int, str]) -> str: ...
+    def close(self, /) -> None:
+        """
+        Ends it; its port is free when it returns.
+        """
+    def create_key(self, /, key: str) -> str:
+        """
+        A new auth key, from JSON as the REST API takes it.
+        """
+    def expire(self, /, node: str, at: SupportsIndex | None) -> str:
+        """
+        Seconds since 1970; None: never.
+        """
+    def keys(self, /) -> str: ...
+    def local_address(self, /) -> str:
+        """
+        Where it listens.
+        """
+    def mesh(self, /) -> str: ...
+    def node(self, /, node: str) -> str: ...
+    def nodes(self, /) -> str: ...
+    def public_key(self, /) -> str:
+        """
+        The public key that nodes must know, in base64.
+        """
+    def remove(self, /, node: str) -> str: ...
+    def rename(self, /, node: str, name: str) -> str: ...
+    def revoke_key(self, /, key: str) -> str: ...
+    def tag(self, /, node: str, tags: SupportsGetItem[int, str]) -> str: ...
+    def url(self, /) -> str:
+        """
+        How nodes reach it: what the configuration says, or where it listens.
+        """
+    def verify(self, /, key: str) -> str:
+        """
+        Whether this node key belongs to a member.
         """
 
 @disjoint_base

@@ -10,6 +10,7 @@ __all__ = [
     "AuthenticationError",
     "CaptureError",
     "ConfigError",
+    "CoordinatorError",
     "DeviceError",
     "LabError",
     "MeshError",
@@ -73,6 +74,10 @@ class ReplayError(MeshError, ValueError):
 
 class OutOfTurnError(MeshError, RuntimeError):
     """A handshake or session is not at this step."""
+
+
+class CoordinatorError(MeshError, RuntimeError):
+    """A coordinator could not be started, or does not answer."""
 
 
 class LabError(MeshError, RuntimeError):

@@ -8,6 +8,8 @@ use meshvpn_engine::tun::OpenError;
 use meshvpn_engine::tun::monitor::MonitorError;
 use meshvpn_engine::tunnel::TunnelError;
 use meshvpn_proto::noise::handshake::HandshakeError;
+use meshvpn_server::coordinator::request::RequestError;
+use meshvpn_server::coordinator::service::running::StartError as CoordinatorStart;
 use meshvpn_server::listen::CertificateError;
 use meshvpn_server::relay::running::StartError;
 use pyo3::prelude::*;
@@ -17,6 +19,7 @@ use std::io;
 pyo3::import_exception!(meshvpn.errors, AuthenticationError);
 pyo3::import_exception!(meshvpn.errors, CaptureError);
 pyo3::import_exception!(meshvpn.errors, ConfigError);
+pyo3::import_exception!(meshvpn.errors, CoordinatorError);
 pyo3::import_exception!(meshvpn.errors, DeviceError);
 pyo3::import_exception!(meshvpn.errors, NetworkError);
 pyo3::import_exception!(meshvpn.errors, OutOfTurnError);
@@ -262,6 +265,37 @@ pub(crate) fn system_dns_error(error: &SystemDnsError) -> PyErr {
         _ => "check the file and its directory",
     };
     Python::attach(|py| with_hint(py, &py.get_type::<NetworkError>(), &message, hint))
+}
+
+/// Why a coordinator could not be started.
+pub(crate) fn coordinator_error(error: &CoordinatorStart) -> PyErr {
+    let message = error.to_string();
+    match error {
+        CoordinatorStart::Bind { source, .. } => Python::attach(|py| {
+            let hint = match source.raw_os_error() {
+                Some(libc::EADDRINUSE) => "another program listens there: choose another port",
+                Some(libc::EADDRNOTAVAIL) => "the address must be one of this host's, or 0.0.0.0",
+                Some(libc::EACCES) => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
+                _ => "check `listen`",
+            };
+            with_hint(py, &py.get_type::<NetworkError>(), &message, hint)
+        }),
+        CoordinatorStart::OnThread(source) if is_denied(source.raw_os_error()) => denied(&message),
+        CoordinatorStart::OnThread(_) => no_namespace(&message),
+        _ => Python::attach(|py| {
+            let hint = "check that `state` is a directory of this user's, on a disk with room";
+            with_hint(py, &py.get_type::<CoordinatorError>(), &message, hint)
+        }),
+    }
+}
+
+/// Why a coordinator refuses a request.
+pub(crate) fn request_error(error: &RequestError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        RequestError::Unavailable(_) => CoordinatorError::new_err(message),
+        _ => ConfigError::new_err(message),
+    }
 }
 
 fn open_error(error: &OpenError) -> PyErr {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `tunnel`, `wireguard`, `tun` | running tunnels and devices |
 //! | `relay` | running relays |
+//! | `coordinator` | running coordinators |
 //! | `packet`, `reassembler`, `capture` | packets for people, fragments, capture files |
 //! | `wg_quick` | files of `wg-quick` |
 //! | `dns` | the resolver, and the system that asks it |
@@ -23,6 +24,7 @@ mod callers;
 mod capture;
 mod config;
 mod dns;
+mod coordinator;
 mod errors;
 mod keys;
 mod log;
@@ -48,6 +50,8 @@ mod _meshvpn {
     use crate::capture::{Capture, pcapng_interface, pcapng_packet, pcapng_section_header};
     #[pymodule_export]
     use crate::dns::{Resolver, SystemDns, restore_system_dns};
+    #[pymodule_export]
+    use crate::coordinator::Coordinator;
     #[pymodule_export]
     use crate::keys::x25519_key_pair;
     #[pymodule_export]

@@ -1,9 +1,9 @@
 //! What a coordinator costs, and how that grows: `cargo bench -p meshvpn-server --bench coordinator`.
 //!
-//! Nodes join one after the other; each has a channel of its own, and everything that goes over it is sealed and
-//! opened, but by no network. Figures are the coordinator's own: its decisions, its signatures, and sealing for each
-//! node; what nodes do with the messages is not in them. A join is over when the last node's copy of
-//! the change is sealed.
+//! Each node has a channel of its own, and everything that goes over it is sealed and opened, but by no network.
+//! Figures are the coordinator's own: its decisions, its signatures, and sealing for each node; what nodes do with the
+//! messages is not in them. A join is over when the last node's copy of the change is sealed. All but the last hundred
+//! nodes join in groups, as after a restart; the last ones, which are measured, one after the other.
 //!
 //! Arguments: sizes of the mesh; 10, 100, 1000 and 3000 without.
 
@@ -30,8 +30,10 @@ use zeroize::Zeroizing;
 
 const SIZES: [u64; 4] = [10, 100, 1000, 3000];
 const CONTROL: [u8; 32] = [0x42; 32];
-/// Changes that are measured once all have joined.
-const UPDATES: u64 = 100;
+/// Joins that are measured, and then changes.
+const MEASURED: u64 = 100;
+/// Nodes that join at once before that.
+const GROUP: u64 = 50;
 
 fn main() {
     let sizes = std::env::args()
@@ -62,10 +64,20 @@ fn measure(size: u64) {
     let mut mesh = Mesh::new();
     let key = mesh.key();
     let (begin, used) = (Instant::now(), cpu());
-    let mut joins: Vec<_> = (1..=size).map(|number| mesh.join(number, &key)).collect();
+    let alone = size.saturating_sub(MEASURED) + 1;
+    for number in 1..alone {
+        mesh.arrive(number, &key);
+        if number % GROUP == 0 {
+            mesh.run();
+        }
+    }
+    mesh.run();
+    let mut joins: Vec<_> = (alone..=size)
+        .map(|number| mesh.join(number, &key))
+        .collect();
     let (whole, used) = (begin.elapsed(), cpu().saturating_sub(used));
     let grown = resident().saturating_sub(before);
-    let mut updates: Vec<_> = (1..=UPDATES)
+    let mut updates: Vec<_> = (1..=MEASURED)
         .map(|number| mesh.update(number % size + 1, number))
         .collect();
     joins.sort_unstable();
@@ -135,9 +147,17 @@ impl Mesh {
 
     /// How long the coordinator takes from a node's first message to the last copy of the change.
     fn join(&mut self, number: u64, key: &AuthKey) -> Duration {
+        let before = self.arrive(number, key);
+        let begin = Instant::now();
+        self.run();
+        before + begin.elapsed()
+    }
+
+    /// A node says who it is; how long it takes the coordinator to hear that.
+    fn arrive(&mut self, number: u64, key: &AuthKey) -> Duration {
         let seed = |kind: u8| {
             let mut seed = [kind; 32];
-            seed[..8].copy_from_slice(&number.to_le_bytes());
+            seed[8..16].copy_from_slice(&number.to_le_bytes());
             PrivateKey::new(seed)
         };
         let machine = Arc::new(Identity::open(seed(1)));
@@ -179,7 +199,6 @@ impl Mesh {
         };
         self.coordinator.handle_connect(now(), session, arrival);
         self.coordinator.handle_message(now(), session, message);
-        self.run();
         answered + begin.elapsed()
     }
 

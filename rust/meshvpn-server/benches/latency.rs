@@ -110,7 +110,7 @@ async fn measure(size: u64) {
 
 fn client(number: u64, coordinator: PublicKey, key: &str) -> Client {
     let mut seed = [1; 32];
-    seed[..8].copy_from_slice(&number.to_le_bytes());
+    seed[8..16].copy_from_slice(&number.to_le_bytes());
     let register = Register {
         auth_key: key.parse().ok(),
         name: format!("n{number}"),

@@ -3,6 +3,13 @@
 //! The victim is this very program, started again. While it is killed with SIGKILL 200 times, machines join and
 //! an administrator makes keys; all that either was told is looked for after every restart.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test with real processes, whose helpers fail with it"
+)]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -218,7 +225,7 @@ impl Contact {
     fn try_join(&self, key: &AuthKey, number: u64) -> Option<(u64, String)> {
         let seed = |kind: u8| {
             let mut seed = [kind; 32];
-            seed[..8].copy_from_slice(&number.to_le_bytes());
+            seed[8..16].copy_from_slice(&number.to_le_bytes());
             PrivateKey::new(seed)
         };
         let identity = Arc::new(Identity::open(seed(1)));

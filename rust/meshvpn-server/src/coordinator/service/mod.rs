@@ -25,6 +25,7 @@ mod metrics;
 pub mod running;
 mod socket;
 #[cfg(all(test, feature = "store"))]
+#[allow(clippy::unwrap_used, reason = "helpers of tests fail with it")]
 mod tests;
 
 use std::sync::Arc;

@@ -225,7 +225,7 @@ impl World {
         while let Some(frame) = self.nodes[number].client.poll_transmit() {
             is_busy = true;
             if let Some(session) = self.nodes[number].session {
-                self.to_coordinator(session, &frame);
+                self.hear_node(session, &frame);
             }
         }
         is_busy
@@ -260,7 +260,7 @@ impl World {
         self.nodes[number].client.handle_disconnected(now, "closed");
     }
 
-    fn to_coordinator(&mut self, session: SessionId, frame: &[u8]) {
+    fn hear_node(&mut self, session: SessionId, frame: &[u8]) {
         let Some((home, number, connection)) = self.connections.get_mut(&session) else {
             return;
         };
