@@ -7,6 +7,7 @@
 mod config;
 mod control;
 mod forward;
+mod nat;
 mod packet;
 mod relay;
 mod tunnel;
@@ -34,6 +35,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("relay_frame", relay::frame),
     ("relay_server", relay::server),
     ("split_join", forward::split_join),
+    ("stun", nat::stun),
     ("uapi", config::uapi),
     ("wg_quick", config::wg_quick),
     ("wireguard", wireguard::devices),
