@@ -9,6 +9,7 @@
 //! | `packet`, `reassembler`, `capture` | packets for people, fragments, capture files |
 //! | `wg_quick` | files of `wg-quick` |
 //! | `aead` | the ciphers and their speed |
+//! | `nat`, `sim` | what NATs do, and a simulated internet with every kind of them |
 //! | `keys` | private and public keys |
 //! | `log` | records for Python's `logging` |
 //! | `errors` | the engine's errors as the package's exceptions |
@@ -20,8 +21,10 @@ mod config;
 mod errors;
 mod keys;
 mod log;
+mod nat;
 mod packet;
 mod reassembler;
+mod sim;
 mod tun;
 mod tunnel;
 mod wait;
@@ -44,6 +47,12 @@ mod _meshvpn {
     use crate::packet::Packet;
     #[pymodule_export]
     use crate::reassembler::Reassembler;
+    #[pymodule_export]
+    use crate::nat::NatReport;
+    #[pymodule_export]
+    use crate::sim::{SimCarrier, SimConditions, SimHome, SimHost, SimInternet, SimSocket};
+    #[pymodule_export]
+    use crate::sim::{sim_first_difference, sim_outlook};
     #[pymodule_export]
     use crate::tun::Tun;
     #[pymodule_export]
