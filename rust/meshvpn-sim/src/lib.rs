@@ -26,6 +26,7 @@
 //! | [`nat`] | NATs by their behaviours (RFC 4787), and the kinds that homes and carriers have |
 //! | [`link`] | delay, jitter, loss, reordering, rate, queue, MTU |
 //! | [`packet`] | what travels |
+//! | [`stream`] | bytes in order over packets: as much of TCP as is needed |
 //! | [`log`] | what happened, line by line, and its digest |
 //! | [`capture`] | packets of links in a file for Wireshark |
 //! | [`oracle`] | whether two nodes can reach each other directly, and how |
@@ -43,8 +44,9 @@ pub mod machines;
 pub mod nat;
 pub mod oracle;
 pub mod packet;
+pub mod stream;
 
 pub use internet::{Home, HostId, Internet, LinkId, MachineId, NetworkId, RouterId};
 pub use link::Conditions;
-pub use machine::{Machine, Transmit};
+pub use machine::{Machine, StreamAction, StreamEvent, StreamId, Transmit};
 pub use nat::{Behavior, Kind, Nat};

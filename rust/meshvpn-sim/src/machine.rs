@@ -4,7 +4,10 @@ use core::net::{IpAddr, SocketAddr};
 use std::any::Any;
 use std::time::Instant;
 
+use meshvpn_proto::forward::Path;
 use meshvpn_proto::time::Now;
+
+use crate::stream::Closed;
 
 /// A datagram that a machine wants sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,16 +24,59 @@ pub struct Transmit {
     pub datagram: Vec<u8>,
 }
 
-impl From<meshvpn_proto::wireguard::Transmit> for Transmit {
-    fn from(transmit: meshvpn_proto::wireguard::Transmit) -> Self {
+impl From<meshvpn_proto::nat::Transmit> for Transmit {
+    fn from(transmit: meshvpn_proto::nat::Transmit) -> Self {
+        Self::to(transmit.path, transmit.datagram)
+    }
+}
+
+impl Transmit {
+    /// A datagram by this path, with the usual number of hops.
+    pub fn to(path: Path, datagram: Vec<u8>) -> Self {
         Self {
-            socket: transmit.path.socket,
-            source: transmit.path.source,
-            to: transmit.path.destination,
+            socket: path.socket,
+            source: path.source,
+            to: path.destination,
             hops: None,
-            datagram: transmit.datagram,
+            datagram,
         }
     }
+}
+
+/// A stream of a machine. Those that it opens have numbers of its choice, below
+/// [`FIRST_ACCEPTED`](Self::FIRST_ACCEPTED); those that others open to it get numbers from there on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+impl StreamId {
+    /// The first number of a stream that others have opened.
+    pub const FIRST_ACCEPTED: u64 = 1 << 32;
+}
+
+/// What a machine wants done with a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamAction {
+    /// Accept streams on this port.
+    Listen(u16),
+    /// Open one.
+    Open(StreamId, SocketAddr),
+    /// Send bytes on it.
+    Send(StreamId, Vec<u8>),
+    /// End it, after all that was sent.
+    Close(StreamId),
+}
+
+/// What has happened to a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamEvent {
+    /// Somebody has opened it, from this address.
+    Accepted(SocketAddr),
+    /// What we opened was accepted.
+    Connected,
+    /// Bytes have come, in order.
+    Data(Vec<u8>),
+    /// It is over.
+    Closed(Closed),
 }
 
 /// A state machine without input and output, as the simulator drives it: after every `handle_*` call it takes
@@ -52,8 +98,16 @@ pub trait Machine: Any + Send {
     /// The addresses of the host have changed: these are all that it has now.
     fn handle_addresses(&mut self, _now: Now, _addresses: &[IpAddr]) {}
 
+    /// Something has happened to a stream.
+    fn handle_stream(&mut self, _now: Now, _stream: StreamId, _event: StreamEvent) {}
+
     /// The next datagram to send.
     fn poll_transmit(&mut self) -> Option<Transmit>;
+
+    /// The next thing to do with a stream.
+    fn poll_stream(&mut self) -> Option<StreamAction> {
+        None
+    }
 
     /// When to call [`Self::handle_timeout`].
     fn poll_timeout(&self) -> Option<Instant>;

@@ -10,10 +10,10 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
+use super::Transmit;
 use super::message::{Binding, Change, Message, Refusal, Request, TransactionId};
 use crate::forward::Path;
 use crate::noise::entropy::Entropy;
-pub use crate::wireguard::Transmit;
 
 /// After this, a request is sent for the second time; each further wait is twice as long. RFC 8489 has 500 ms,
 /// which is longer than a person notices; servers are few and requests small.

@@ -18,3 +18,14 @@ pub mod client;
 pub mod discovery;
 pub mod message;
 pub mod server;
+
+use crate::forward::Path;
+
+/// A datagram to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where to, and from which socket.
+    pub path: Path,
+    /// Complete.
+    pub datagram: Vec<u8>,
+}

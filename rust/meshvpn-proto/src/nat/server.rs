@@ -22,9 +22,9 @@ use std::time::Instant;
 
 use blake2::{Blake2s256, Digest};
 
+use super::Transmit;
 use super::message::{Binding, Change, Message, Response};
 use crate::forward::Path;
-pub use crate::wireguard::Transmit;
 
 /// Answers a second that one address gets. A network behind one address asks for each host of it some twenty
 /// times when it comes up; at a hundred bytes an answer, a victim of forgery gets 80 kbit/s.

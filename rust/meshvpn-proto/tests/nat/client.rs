@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use meshvpn_proto::forward::Path;
-use meshvpn_proto::nat::client::{Client, Outcome, PATIENCE, Question, Transmit};
+use meshvpn_proto::nat::Transmit;
+use meshvpn_proto::nat::client::{Client, Outcome, PATIENCE, Question};
 use meshvpn_proto::nat::message::{Binding, Change, Message, Response};
 
 use crate::chance::beginning;

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use meshvpn_proto::forward::Path;
+use meshvpn_proto::nat::Transmit;
 use meshvpn_proto::nat::message::{Binding, Change, Message, Request, Response, TransactionId};
-use meshvpn_proto::nat::server::{Addresses, BURST, RATE, Server, Transmit};
+use meshvpn_proto::nat::server::{Addresses, BURST, RATE, Server};
 
 use crate::chance::beginning;
 use crate::vectors::{IPV4_RESPONSE, LONG_TERM_REQUEST, REQUEST};

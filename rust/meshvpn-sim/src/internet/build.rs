@@ -50,6 +50,7 @@ impl Internet {
             name: name.to_owned(),
             links: Vec::new(),
             ports: BTreeMap::new(),
+            listeners: BTreeMap::new(),
             chance: self.chance.derive(name).derive("ports"),
         });
         HostId(self.hosts.len() - 1)

@@ -60,8 +60,9 @@ impl Internet {
         self.note(format_args!("{name} has {address} now"));
     }
 
-    /// Stops a machine as `kill -9` would; its sockets are closed.
+    /// Stops a machine as `kill -9` would; its sockets and streams are closed.
     pub fn stop(&mut self, id: MachineId) {
+        self.reset_streams(id);
         let runner = &mut self.machines[id.0];
         runner.is_running = false;
         runner.wakes_at = None;

@@ -9,6 +9,10 @@ use crate::packet::{HOPS, Packet, Protocol};
 impl Internet {
     /// A packet has reached a host.
     pub(super) fn receive(&mut self, host: HostId, packet: Packet) {
+        if packet.protocol == Protocol::Tcp {
+            self.receive_stream(host, &packet);
+            return;
+        }
         let name = &self.hosts[host.0].name;
         let Some((id, socket)) = self.hosts[host.0].ports.get(&packet.to.port()).copied() else {
             self.log
@@ -43,8 +47,14 @@ impl Internet {
         if !self.machines[id.0].is_running {
             return;
         }
-        while let Some(transmit) = self.machines[id.0].machine.poll_transmit() {
-            self.transmit(id, transmit);
+        loop {
+            if let Some(transmit) = self.machines[id.0].machine.poll_transmit() {
+                self.transmit(id, transmit);
+            } else if let Some(action) = self.machines[id.0].machine.poll_stream() {
+                self.act(id, action);
+            } else {
+                break;
+            }
         }
         let runner = &mut self.machines[id.0];
         while let Some(note) = runner.machine.poll_note() {

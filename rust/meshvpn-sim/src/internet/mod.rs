@@ -18,6 +18,7 @@ mod change;
 mod drive;
 mod forward;
 mod sites;
+mod streams;
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -84,6 +85,7 @@ pub struct Internet {
     queue: BinaryHeap<Reverse<Due>>,
     decided: u64,
     plan: sites::Plan,
+    streams: streams::Streams,
 }
 
 struct Network {
@@ -118,6 +120,8 @@ struct Host {
     links: Vec<LinkId>,
     /// Which machine has a port, and by which number it knows the socket.
     ports: BTreeMap<u16, (MachineId, usize)>,
+    /// Which machine accepts streams on a port.
+    listeners: BTreeMap<u16, MachineId>,
     chance: Chance,
 }
 
@@ -155,6 +159,8 @@ enum What {
     AtEnd(LinkId, Packet),
     /// A machine wants to be woken.
     Wake(MachineId),
+    /// A stream wants to send something again.
+    WakeStream(u64),
     /// Somebody has planned something.
     Script(Box<dyn FnOnce(&mut Internet) + Send>),
 }
@@ -180,6 +186,7 @@ impl Internet {
             queue: BinaryHeap::new(),
             decided: 0,
             plan: sites::Plan::default(),
+            streams: streams::Streams::default(),
         };
         let public = internet.network("public");
         // As many as a short way through the real one; openers that shall die early rely on some.
@@ -248,6 +255,7 @@ impl Internet {
                 What::AtNetwork(link, packet) => self.at_network(link, packet),
                 What::AtEnd(link, packet) => self.at_end(link, packet),
                 What::Wake(machine) => self.wake(machine),
+                What::WakeStream(stream) => self.wake_stream(stream),
                 What::Script(script) => script(self),
             }
         }

@@ -12,4 +12,5 @@ mod nats;
 mod puncher;
 mod punching;
 mod repeatable;
+mod streams;
 mod ways;

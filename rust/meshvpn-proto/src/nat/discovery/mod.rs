@@ -22,11 +22,11 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
+use super::Transmit;
 use super::behavior::{Filtering, Mapping};
 use super::client::{Answer, Client, Event, Outcome, PATIENCE, Question, QuestionId, Timer};
 use super::message::{Change, Message};
 use crate::forward::Path;
-pub use crate::wireguard::Transmit;
 
 pub use report::{Report, RoundTrip};
 
