@@ -44,11 +44,11 @@ mod _meshvpn {
     #[pymodule_export]
     use crate::log::{next_log_record, start_logging, stop_logging};
     #[pymodule_export]
+    use crate::nat::NatReport;
+    #[pymodule_export]
     use crate::packet::Packet;
     #[pymodule_export]
     use crate::reassembler::Reassembler;
-    #[pymodule_export]
-    use crate::nat::NatReport;
     #[pymodule_export]
     use crate::sim::{SimCarrier, SimConditions, SimHome, SimHost, SimInternet, SimSocket};
     #[pymodule_export]

@@ -9,7 +9,9 @@ use meshvpn_proto::nat::discovery::SOCKETS;
 use meshvpn_sim::internet::{Carrier, PUBLIC};
 use meshvpn_sim::machines::{DiscoveryMachine, Mailbox, StunServer};
 use meshvpn_sim::oracle::{Budget, Outlook, Side, outlook};
-use meshvpn_sim::{Behavior, Conditions, Home, HostId, Internet, Kind, LinkId, MachineId, RouterId};
+use meshvpn_sim::{
+    Behavior, Conditions, Home, HostId, Internet, Kind, LinkId, MachineId, RouterId,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -186,15 +188,16 @@ impl SimInternet {
         host: &SimHost,
         servers: Vec<String>,
     ) -> PyResult<Option<NatReport>> {
-        let servers = servers.iter().map(|server| socket_address("server", server));
+        let servers = servers
+            .iter()
+            .map(|server| socket_address("server", server));
         let servers = servers.collect::<PyResult<Vec<_>>>()?;
         Ok(py.detach(|| {
             let mut net = self.lock();
             let machine = DiscoveryMachine::attach(&mut net, host.id, &servers);
             let end = net.now() + DISCOVERY;
-            let is_over = |net: &Internet| {
-                net.machine::<DiscoveryMachine>(machine).report().is_some()
-            };
+            let is_over =
+                |net: &Internet| net.machine::<DiscoveryMachine>(machine).report().is_some();
             net.run_until(end, is_over);
             let report = net.machine::<DiscoveryMachine>(machine).report();
             let report = report.map(NatReport::from);
@@ -329,10 +332,17 @@ impl SimInternet {
     fn mappings(&self, home: &SimHome) -> Vec<(String, String, Vec<String>)> {
         let net = self.lock();
         let now = net.now();
-        let views = home.routers().first().map(|router| net.nat(*router).mappings(now));
+        let views = home
+            .routers()
+            .first()
+            .map(|router| net.nat(*router).mappings(now));
         let view = |view: meshvpn_sim::nat::View| {
             let remotes = view.remotes.iter().map(ToString::to_string);
-            (view.inner.to_string(), view.outer.to_string(), remotes.collect())
+            (
+                view.inner.to_string(),
+                view.outer.to_string(),
+                remotes.collect(),
+            )
         };
         views.into_iter().flatten().map(view).collect()
     }
@@ -393,7 +403,10 @@ pub(crate) fn sim_first_difference(
 
 fn kind_of(field: &str, name: &str) -> PyResult<Kind> {
     Kind::from_str(name).map_err(|error| {
-        config_error(&format!("{field}: {error}"), "give a member of meshvpn.sim.Nat")
+        config_error(
+            &format!("{field}: {error}"),
+            "give a member of meshvpn.sim.Nat",
+        )
     })
 }
 

@@ -21,7 +21,7 @@ const WINDOW: usize = 64;
 const HEADER: usize = 17;
 /// How long an opening is waited for at first, and how often it is tried (Linux: 1 s, and some six times).
 const OPENING_WAIT: Duration = Duration::from_secs(1);
-const OPENING_TRIES: u32 = 4;
+const OPENING_TRIES: u32 = 6;
 /// The same of data: an end that is gone without a word is noticed after some 25 seconds.
 const DATA_WAIT: Duration = Duration::from_millis(300);
 const DATA_TRIES: u32 = 8;
@@ -431,7 +431,7 @@ mod tests {
     #[test]
     fn an_opening_that_nobody_answers_is_given_up() {
         let mut pair = Pair::new(1.0, 1);
-        pair.run(14);
+        pair.run(21);
         assert_eq!(pair.closed[0], None);
         pair.run(2);
         assert_eq!(pair.closed[0], Some(Closed::TimedOut));

@@ -307,6 +307,11 @@ impl Internet {
         &mut self.routers[router.0].v6
     }
 
+    /// A host's name.
+    pub fn name(&self, host: HostId) -> &str {
+        &self.hosts[host.0].name
+    }
+
     /// All addresses that a host has.
     pub fn addresses(&self, host: HostId) -> Vec<IpAddr> {
         let links = self.hosts[host.0].links.iter();

@@ -198,6 +198,11 @@ impl Internet {
 }
 
 impl Home {
+    /// Its network has no address left.
+    pub fn is_full(&self) -> bool {
+        self.hosts > 250
+    }
+
     /// The addresses of its newest host. Homes use the same private network, as real ones do.
     fn addresses(&self) -> Vec<IpAddr> {
         let last = 1 + self.hosts;

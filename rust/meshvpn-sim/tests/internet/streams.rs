@@ -138,7 +138,7 @@ fn only_port_443_gets_out_where_udp_is_blocked() {
     for (port, gets_out) in [(443, true), (80, false)] {
         let mut two = Two::new(Kind::UdpBlocked, port, Conditions::latency_ms(20));
         two.send(b"hello");
-        two.run(20);
+        two.run(30);
         assert_eq!(two.answered() == b"hello", gets_out, "{port}");
         let timed_out = two.closed(two.client) == Some(Closed::TimedOut);
         assert_eq!(timed_out, !gets_out, "{port}");
