@@ -10,6 +10,7 @@
 //! | [`session`] | transport sessions: AEAD seam, data framing, replay window, the pre-shared-key handshake |
 //! | [`path`] | paths to a peer: candidates, probes, choice, MTU |
 //! | [`noise`] | WireGuard's handshake, its messages, cookies and timestamps |
+//! | [`nat`] | STUN, and what it tells of a NAT's behaviour |
 //! | [`peer`] | one WireGuard peer: handshakes, sessions, timers |
 //! | [`wireguard`] | a WireGuard device: all peers, and what the data plane sees of them |
 //! | [`relay`] | packets through a third party, for peers that cannot be reached directly (DERP) |
@@ -29,6 +30,7 @@ pub mod control;
 pub mod dns;
 pub mod forward;
 pub mod keys;
+pub mod nat;
 pub mod node;
 pub mod noise;
 pub mod packet;

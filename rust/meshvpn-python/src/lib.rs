@@ -13,6 +13,7 @@
 //! | `dns` | the resolver, and the system that asks it |
 //! | `aead` | the ciphers and their speed |
 //! | `callers` | load for a WireGuard device |
+//! | `nat`, `sim` | what NATs do, and a simulated internet with every kind of them |
 //! | `keys` | private and public keys |
 //! | `noise` | the WireGuard handshake by hand |
 //! | `log` | records for Python's `logging` |
@@ -28,10 +29,12 @@ mod coordinator;
 mod errors;
 mod keys;
 mod log;
+mod nat;
 mod noise;
 mod packet;
 mod reassembler;
 mod relay;
+mod sim;
 mod tun;
 mod tunnel;
 mod wait;
@@ -70,11 +73,17 @@ mod _meshvpn {
     #[pymodule_export]
     use crate::noise::transport::NoiseTransport;
     #[pymodule_export]
+    use crate::nat::NatReport;
+    #[pymodule_export]
     use crate::packet::Packet;
     #[pymodule_export]
     use crate::reassembler::Reassembler;
     #[pymodule_export]
     use crate::relay::{Relay, RelayCounters, self_signed_certificate};
+    #[pymodule_export]
+    use crate::sim::{SimCarrier, SimConditions, SimHome, SimHost, SimInternet, SimSocket};
+    #[pymodule_export]
+    use crate::sim::{sim_first_difference, sim_outlook};
     #[pymodule_export]
     use crate::tun::Tun;
     #[pymodule_export]

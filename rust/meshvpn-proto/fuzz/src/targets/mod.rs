@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod dns;
 mod forward;
+mod nat;
 mod packet;
 mod relay;
 mod tunnel;
@@ -38,6 +39,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("relay_server", relay::server),
     ("resolv_conf", dns::resolv_conf),
     ("split_join", forward::split_join),
+    ("stun", nat::stun),
     ("uapi", config::uapi),
     ("wg_quick", config::wg_quick),
     ("wireguard", wireguard::devices),
