@@ -32,8 +32,9 @@ pub(crate) fn ip_address(field: &str, text: &str) -> PyResult<IpAddr> {
 /// Networks, for a look-up: `10.9.0.0/16`; bits behind the prefix are cleared.
 pub(crate) fn prefixes(field: &str, texts: &[String]) -> PyResult<Vec<Prefix>> {
     let parse = |text: &String| {
-        text.parse()
-            .map_err(|error: PrefixError| ConfigError::new_err(format!("{field}: {text:?}: {error}")))
+        text.parse().map_err(|error: PrefixError| {
+            ConfigError::new_err(format!("{field}: {text:?}: {error}"))
+        })
     };
     texts.iter().map(parse).collect()
 }

@@ -83,12 +83,7 @@ impl Resolver {
     /// Messages answered here, passed on, refused, failed.
     fn stats(&self) -> (u64, u64, u64, u64) {
         let stats = self.0.stats();
-        (
-            stats.answered,
-            stats.forwarded,
-            stats.refused,
-            stats.failed,
-        )
+        (stats.answered, stats.forwarded, stats.refused, stats.failed)
     }
 
     /// Ends it; its sockets are closed when this returns.
@@ -173,7 +168,10 @@ fn place(path: Option<PathBuf>, netns: Option<&str>) -> PyResult<Place> {
 }
 
 fn addresses(field: &str, texts: &[String]) -> PyResult<Vec<std::net::SocketAddr>> {
-    texts.iter().map(|text| socket_address(field, text)).collect()
+    texts
+        .iter()
+        .map(|text| socket_address(field, text))
+        .collect()
 }
 
 fn zone(domain: &str, names: &Names) -> PyResult<Zone> {

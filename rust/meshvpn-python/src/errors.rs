@@ -261,7 +261,9 @@ pub(crate) fn system_dns_error(error: &SystemDnsError) -> PyErr {
                 with_hint(py, &kind, &message, "run as root (sudo)")
             });
         }
-        SystemDnsError::Resolvectl { .. } => "see: resolvectl status; or use the method resolv.conf",
+        SystemDnsError::Resolvectl { .. } => {
+            "see: resolvectl status; or use the method resolv.conf"
+        }
         _ => "check the file and its directory",
     };
     Python::attach(|py| with_hint(py, &py.get_type::<NetworkError>(), &message, hint))

@@ -24,8 +24,8 @@ mod aead;
 mod callers;
 mod capture;
 mod config;
-mod dns;
 mod coordinator;
+mod dns;
 mod errors;
 mod keys;
 mod log;
@@ -52,13 +52,15 @@ mod _meshvpn {
     #[pymodule_export]
     use crate::capture::{Capture, pcapng_interface, pcapng_packet, pcapng_section_header};
     #[pymodule_export]
-    use crate::dns::{Resolver, SystemDns, restore_system_dns};
-    #[pymodule_export]
     use crate::coordinator::Coordinator;
+    #[pymodule_export]
+    use crate::dns::{Resolver, SystemDns, restore_system_dns};
     #[pymodule_export]
     use crate::keys::x25519_key_pair;
     #[pymodule_export]
     use crate::log::{next_log_record, start_logging, stop_logging};
+    #[pymodule_export]
+    use crate::nat::NatReport;
     #[pymodule_export]
     use crate::noise::cookie::{
         noise_cookie_for_source, noise_has_valid_mac1, noise_has_valid_mac2, noise_open_cookie,
@@ -72,8 +74,6 @@ mod _meshvpn {
     use crate::noise::tai64n::{tai64n_after, tai64n_exactly, tai64n_unix};
     #[pymodule_export]
     use crate::noise::transport::NoiseTransport;
-    #[pymodule_export]
-    use crate::nat::NatReport;
     #[pymodule_export]
     use crate::packet::Packet;
     #[pymodule_export]

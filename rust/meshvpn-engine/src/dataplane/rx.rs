@@ -98,4 +98,3 @@ fn tell<'a>(
         listening.received(arrival.source, local, arrival.bytes, arrival.segment_size);
     }
 }
-
