@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -253,6 +254,29 @@ def test_a_reboot_forgets_every_mapping(
         expect_silence(inner)
         after = reflector.outer(inner)
         assert (after == before) is same_port
+
+
+def test_a_reboot_amidst_traffic_forgets_too(lab: Lab, reflector: Reflector) -> None:
+    home = lab.home("home", nat=Nat.FULL_CONE)
+    stop = threading.Event()
+
+    def send(talking: socket.socket) -> None:
+        while not stop.wait(0.0005):
+            talking.sendto(b"still there", reflector.places[1])
+
+    with inner_socket(home) as inner:
+        thread = threading.Thread(target=send, args=(inner,))
+        before = {reflector.outer(inner)}
+        thread.start()
+        try:
+            for _reboot in range(5):
+                home.router.reboot()
+                after = reflector.outer(inner)
+                assert after not in before
+                before.add(after)
+        finally:
+            stop.set()
+            thread.join()
 
 
 @pytest.mark.parametrize(

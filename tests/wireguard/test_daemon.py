@@ -210,7 +210,7 @@ def test_what_it_sends_and_receives_can_be_captured_with_keys(
     path = tmp_path / "x.pcapng"
     config = settings(near, far, endpoint=far.endpoint())
     options = (f"--capture={path}", "--capture-secrets")
-    with ours(far, near), running(near, *COMMAND, "-f", *options, config=config):
+    with ours(far, near), running(near, *COMMAND, "-f", *options, near.device, config=config):
         assert ping(near, far, 4)
     assert [packet.echo for packet in read(path) if packet.echo] == ["request 1", "reply 1"]
 

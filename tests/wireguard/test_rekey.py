@@ -51,14 +51,13 @@ def test_no_packet_is_lost_when_a_session_is_renewed(lab: Lab) -> None:
                 first, second = (near, far) if begins == "ours" else (far, near)
                 assert ping(first, second, 4), name
                 watch = first.host.popen(
-                    ["ping", "-n", "-q", "-i", "0.2", "-w", str(WATCHED_SECONDS), second.ipv4]
+                    ["ping", "-n", "-q", "-i", "0.2", "-c", str(5 * WATCHED_SECONDS), second.ipv4]
                 )
                 met.append((name, device, handshake_time(device), watch))
 
         for name, device, met_at, watch in met:
             said, _ = watch.communicate(timeout=WATCHED_SECONDS + 20)
             sent, received = re.findall(r"(\d+) (?:packets transmitted|received)", said)
-            assert int(sent) > WATCHED_SECONDS, name
             assert sent == received, f"{name}: {said}"
             assert device.stats().sessions == 2, name
             assert REKEY_SECONDS - 1 <= handshake_time(device) - met_at <= WATCHED_SECONDS, name

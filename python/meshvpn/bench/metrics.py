@@ -15,6 +15,7 @@ __all__ = [
     "CALM",
     "COOKIES",
     "FLOODED",
+    "FLOOD_SENDER",
     "HANDSHAKES",
     "HANDSHAKES_CPU",
     "METRICS",
@@ -82,7 +83,10 @@ HANDSHAKES: Final = Metric("handshakes_per_s", "handshakes", "per s", digits=0)
 HANDSHAKES_CPU: Final = Metric("handshakes_per_cpu_s", "handshakes", "per CPU-s", digits=0)
 CALM: Final = _throughput("calm_tcp_gbit_per_s", "TCP ×1, calm")
 FLOODED: Final = _throughput("flooded_tcp_gbit_per_s", "TCP ×1, flooded")
-COOKIES: Final = Metric("flood_cookies_per_s", "cookies, flooded", "per s", digits=0)
+COOKIES: Final = Metric("flood_cookies_per_s", "cookies", "per s", digits=0)
+FLOOD_SENDER: Final = Metric(
+    "flood_sender_cpu_percent", "the flood's sender", "% of a CPU", digits=1, more_is_better=False
+)
 
 PING_IDLE: Final = Metric("ping_idle_ms", "ping idle", "ms", digits=3, more_is_better=False)
 PING_LOADED: Final = Metric("ping_loaded_ms", "ping loaded", "ms", more_is_better=False)
@@ -94,7 +98,7 @@ METRICS: Final[dict[str, Metric]] = {
         *(TCP_ONE, TCP_EIGHT, REVERSE, BOTH_WAYS),
         *(UDP_FLOOD, UDP_FULL_LOSSLESS, UDP_SMALL_LOSSLESS),
         *(TCP_ONE_CPU, TCP_EIGHT_CPU, REVERSE_CPU, BOTH_WAYS_CPU, UDP_FLOOD_CPU),
-        *(HANDSHAKES, HANDSHAKES_CPU, CALM, FLOODED, COOKIES),
+        *(HANDSHAKES, HANDSHAKES_CPU, CALM, FLOODED, COOKIES, FLOOD_SENDER),
         *(PING_IDLE, PING_LOADED, RSS),
     )
 }

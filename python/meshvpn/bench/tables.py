@@ -39,7 +39,7 @@ _UDP_COLUMNS: Final = (
 )
 _HANDSHAKE_COLUMNS: Final = (
     *(metrics.HANDSHAKES_CPU, metrics.HANDSHAKES),
-    *(metrics.CALM, metrics.FLOODED, metrics.COOKIES),
+    *(metrics.CALM, metrics.FLOODED, metrics.COOKIES, metrics.FLOOD_SENDER),
 )
 _COMPARED: Final = (
     *(metrics.TCP_ONE, metrics.TCP_ONE_CPU, metrics.TCP_EIGHT, metrics.REVERSE),

@@ -203,7 +203,7 @@ WORKLOADS: Final[dict[str, Workload]] = {
         Workload(
             "flood",
             "flood of handshakes",
-            (metrics.CALM, metrics.FLOODED, metrics.COOKIES),
+            (metrics.CALM, metrics.FLOODED, metrics.COOKIES, metrics.FLOOD_SENDER),
             handshakes.flooded_length,
             handshakes.flooded,
             needs_wireguard=True,

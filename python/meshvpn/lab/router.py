@@ -42,6 +42,13 @@ table inet block_udp {
 }
 """
 
+# Before connection tracking sees a packet.
+_BLOCK_ALL = """
+table inet block_all {
+  chain everything { type filter hook prerouting priority raw; policy drop; }
+}
+"""
+
 # The errors of RFC 792 and RFC 4443. Echo still passes, and so does IPv6 neighbour discovery.
 _BLOCK_ICMP = """
 table inet block_icmp {
@@ -115,19 +122,21 @@ class Router(Host):
             timeout=timeout,
             tcp_like_udp=tcp_like_udp,
         )
-        self.nft(rulesets.render(settings))
+        self._start_anew(settings)
         self._settings = settings
-        self._flush()
 
     def reboot(self) -> None:
         """Forgets every mapping and connection, as when the NAT lost power for a moment."""
-        if self._settings is not None:
-            self.nft(rulesets.render(self._settings))
-        self._flush()
+        self._start_anew(self._settings)
 
-    def _flush(self) -> None:
-        with self.enter():
-            kernel.flush_conntrack()
+    def _start_anew(self, settings: NatSettings | None) -> None:
+        """Loads rules that remember nothing, and forgets every connection."""
+        # A packet of an old connection would teach the new rules its mapping before it goes.
+        with self._block("all", _BLOCK_ALL):
+            if settings is not None:
+                self.nft(rulesets.render(settings))
+            with self.enter():
+                kernel.flush_conntrack()
 
     def set_udp_timeout(self, seconds: int, *, stream: int | None = None) -> None:
         """Sets how long the NAT remembers a silent UDP flow, and forgets every flow of now.

@@ -14,7 +14,7 @@ use super::Tally;
 use super::line::{Answer, Line};
 
 /// Between two bursts.
-const TICK: Duration = Duration::from_millis(1);
+const TICK: Duration = Duration::from_millis(2);
 /// The longest burst: whoever was not scheduled in time need not catch up with all that was missed.
 const LONGEST_BURST: Duration = Duration::from_millis(20);
 /// Addresses that the strangers call from.

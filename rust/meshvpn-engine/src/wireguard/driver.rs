@@ -5,13 +5,11 @@
 //! is gone.
 
 use std::future::pending;
-use std::mem::take;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use meshvpn_proto::config::uapi::DeviceChange;
-use meshvpn_proto::forward::{Control, DropReason, Path, Tally};
+use meshvpn_proto::forward::Path;
 use meshvpn_proto::time::Now;
 use meshvpn_proto::wireguard::{Event, Limits, Transmit, WireGuard, WireGuardPeers};
 use tokio::sync::{Notify, mpsc};
@@ -20,6 +18,7 @@ use tracing::{debug, info, warn};
 
 use super::change::{bind, datagram_max};
 use super::config::{DEFAULT_MTU, WireGuardConfig};
+use super::reports::REPORTS_AT_ONCE;
 use super::uapi::Listener;
 use super::{COMMANDS, Command, Started};
 use crate::aead;
@@ -33,20 +32,9 @@ use crate::tun::watch::Watch;
 use crate::tun::{Device, Offload};
 use crate::tunnel::{Status, TunnelError, segments};
 
-/// How long activity may lie before the protocol hears of it: its shortest time is 5 s.
-const ACTIVITY_DELAY: Duration = Duration::from_millis(50);
 /// How often the device is looked at while there is traffic, at most: in another namespace, where it may have
 /// been moved, nobody tells us of changes.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What the data plane tells is taken so many at a time: a turn of the loop costs more than a cookie.
-const REPORTS_AT_ONCE: usize = 64;
-/// How long the driver rests when it had to ask strangers for cookies. Else a flood would wake it for each
-/// of them, and take the CPU from the threads that forward as often.
-const REST: Duration = Duration::from_millis(1);
-
-/// How often it is looked at while it is taken to be down and something arrives even so, at most.
-const DOWN_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Runs a device from its first system call to its last.
 pub(super) fn run(
@@ -86,7 +74,7 @@ pub(super) fn now() -> Now {
 
 pub(super) struct Driver<'a> {
     pub(super) name: String,
-    status: &'a Status,
+    pub(super) status: &'a Status,
     pub(super) machine: WireGuard,
     pub(super) plane: DataPlane<WireGuardPeers>,
     reports: mpsc::Receiver<Report>,
@@ -95,15 +83,15 @@ pub(super) struct Driver<'a> {
     link: Link,
     links: LinkEvents,
     watch: Watch,
-    watched_at: Instant,
+    pub(super) watched_at: Instant,
     /// When the protocol should hear of activity; none while there is none.
-    activity_at: Option<Instant>,
+    pub(super) activity_at: Option<Instant>,
     pub(super) mtu: u16,
     pub(super) port: u16,
     pub(super) mark: u32,
     has_session: bool,
-    tells_drops: Seldom,
-    must_rest: bool,
+    pub(super) tells_drops: Seldom,
+    pub(super) must_rest: bool,
 }
 
 impl<'a> Driver<'a> {
@@ -228,70 +216,6 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Handles what the data plane has told; breaks when that has ended.
-    async fn handle_reports(&mut self, reports: &mut Vec<Report>) -> ControlFlow<()> {
-        for report in reports.drain(..) {
-            if let Report::Stopped(error) = report {
-                let reason = if error.raw_os_error() == Some(libc::EBADFD) {
-                    "the device was deleted".to_owned()
-                } else {
-                    format!("forwarding failed: {error}")
-                };
-                warn!(device = self.name, reason, "device stopped");
-                self.status.close(Some(reason));
-                return ControlFlow::Break(());
-            }
-            self.look_if_down(&report).await;
-            self.handle_report(report);
-            self.drain();
-        }
-        if take(&mut self.must_rest) {
-            std::thread::sleep(REST);
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// A device that we take to be down may have come up where nobody tells us of it. A frame that waits came
-    /// out of it; other reports are made by anyone, and as often as they like.
-    async fn look_if_down(&mut self, report: &Report) {
-        let is_sure = matches!(report, Report::Waiting(_));
-        let is_due = is_sure || self.watched_at.elapsed() >= DOWN_INTERVAL;
-        if !self.machine.is_up() && is_due {
-            self.watched_at = Instant::now();
-            self.follow_device().await;
-        }
-    }
-
-    fn handle_report(&mut self, report: Report) {
-        match report {
-            Report::Control(control) => {
-                if let Err(reason) = self.handle_control(&control) {
-                    self.must_rest |= reason == DropReason::UnderLoad;
-                    let mut tally = Tally::default();
-                    tally.drop(reason, 1);
-                    self.plane.counters().control.add(&tally);
-                    if self.tells_drops.is_due() {
-                        debug!(device = self.name, source = %control.path.destination, %reason, "message dropped");
-                    }
-                }
-            }
-            Report::Waiting(slot) => self.machine.handle_no_session(now(), slot),
-            Report::Confirmed(confirmed) => self.machine.handle_confirmed(now(), confirmed),
-            Report::Activity => self.activity_at = Some(Instant::now() + ACTIVITY_DELAY),
-            // Packets of the device's MTU may go in fragments; ending is looked after by the loop.
-            Report::TooLong | Report::Stopped(_) => {}
-        }
-    }
-
-    fn handle_control(&mut self, control: &Control) -> Result<(), DropReason> {
-        if control.slot.is_some() {
-            // Authentic, but no IP packet: nothing that this protocol has.
-            return Err(DropReason::UnknownType);
-        }
-        self.machine
-            .handle_datagram(now(), control.path, &control.message)
-    }
-
     fn handle_command(&mut self, command: Command) {
         // Who asked may have gone: then nobody hears the answer.
         match command {
@@ -327,7 +251,7 @@ impl<'a> Driver<'a> {
 
     /// Takes over what somebody has done to the device: bring it up or down, or give it another MTU, which
     /// packets are padded up to, and never above.
-    async fn follow_device(&mut self) {
+    pub(super) async fn follow_device(&mut self) {
         let Ok(state) = self.watch.state() else {
             // It is gone, which the data plane notices too.
             return;
@@ -355,7 +279,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Does everything that the machine wants done.
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         let mut must_resume = false;
         // Before what is sent: a capture wants a handshake's keys before its messages.
         while let Some(event) = self.machine.poll_event() {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `config` | what a device is made from, and what can be known of it |
 //! | `driver` | the thread that sets everything up, carries messages to the protocol and back, and cleans up |
+//! | `reports` | what the data plane tells it |
 //! | `change` | peers, keys and ports while it runs |
 //! | `reveal` | keys for captures that want them |
 //! | `uapi` | the socket by which `wg` does that |
@@ -13,6 +14,7 @@
 mod change;
 mod config;
 mod driver;
+mod reports;
 mod reveal;
 mod uapi;
 
