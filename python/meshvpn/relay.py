@@ -128,7 +128,9 @@ class Relay(AsyncClosing):
             address,
             key=bytes(private_key),
             certificate=pair,
-            verify_clients=None if verify_clients is None else utf8("verify_clients", verify_clients),
+            verify_clients=None
+            if verify_clients is None
+            else utf8("verify_clients", verify_clients),
             rate=None if rate is None else (rate, max(int(rate * _BURST_SECONDS), _SMALLEST_BURST)),
             netns=None if netns is None else utf8("netns", netns),
         )
@@ -144,13 +146,13 @@ class Relay(AsyncClosing):
     @property
     def public_key(self) -> PublicKey:
         """What clients know it by."""
-        return PublicKey(bytes(self._handle.public_key()))
+        return PublicKey(self._handle.public_key())
 
     @property
     def certificate_sha256(self) -> str | None:
         """SHA-256 of its certificate in hex, for nodes to pin; ``None`` without TLS."""
         sha256 = self._handle.certificate_sha256()
-        return None if sha256 is None else bytes(sha256).hex()
+        return None if sha256 is None else sha256.hex()
 
     @property
     def netns(self) -> str | None:

@@ -7,7 +7,7 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -53,19 +53,21 @@ def test_its_key_can_be_kept(tmp_path: Path) -> None:
 
 
 def test_a_self_made_certificate_is_the_one_whose_fingerprint_it_tells(tmp_path: Path) -> None:
-    paths = {"certificate": tmp_path / "cert.pem", "certificate_key": tmp_path / "key.pem"}
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     fingerprints = []
     for _ in range(2):
-        with Relay(self_signed=True, host="localhost", **paths) as relay:
+        with Relay(
+            self_signed=True, host="localhost", certificate=certificate, certificate_key=key
+        ) as relay:
             host, port = "localhost", int(relay.url.rpartition(":")[2])
             assert relay.url == f"https://localhost:{port}"
             shown = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((host, port)))
             assert hashlib.sha256(shown).hexdigest() == relay.certificate_sha256
-            trusting = ssl.create_default_context(cafile=str(paths["certificate"]))
+            trusting = ssl.create_default_context(cafile=str(certificate))
             assert _get(f"{relay.url}/derp/probe", trusting)[0] == 200
             fingerprints.append(relay.certificate_sha256)
     assert fingerprints[0] == fingerprints[1]
-    assert paths["certificate_key"].stat().st_mode & 0o777 == 0o600
+    assert key.stat().st_mode & 0o777 == 0o600
     with Relay(self_signed=True) as relay:
         assert relay.certificate_sha256 not in {None, fingerprints[0]}
 
@@ -74,8 +76,11 @@ def test_bad_values_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("no certificate")
     (tmp_path / "key.pem").write_text("no key")
     (tmp_path / "key.pem").chmod(0o600)
-    files = {"certificate": tmp_path / "cert.pem", "certificate_key": tmp_path / "key.pem"}
-    for arguments, word in (
+    files: dict[str, Any] = {
+        "certificate": tmp_path / "cert.pem",
+        "certificate_key": tmp_path / "key.pem",
+    }
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
         ({"listen": "nowhere"}, "listen"),
         ({"certificate": tmp_path / "cert.pem"}, "certificate_key"),
         ({"certificate": tmp_path / "none", "certificate_key": tmp_path / "none"}, "certificate"),
@@ -83,10 +88,11 @@ def test_bad_values_are_refused_by_name(tmp_path: Path) -> None:
         ({"verify_clients": "coordinator"}, "verify_clients"),
         ({"bytes_per_second": 0}, "bytes_per_second"),
         ({"self_signed": True, "host": "not a name ☃"}, "host"),
-    ):
+    )
+    for arguments, word in refused:
         with pytest.raises(ConfigError, match=word) as error:
             Relay(**arguments)
-        assert error.value.hint or word in {"bytes_per_second"}
+        assert error.value.hint or word == "bytes_per_second"
     (tmp_path / "key.pem").chmod(0o644)
     with pytest.raises(PermissionDeniedError, match="mode 0644") as denied:
         Relay(**files)

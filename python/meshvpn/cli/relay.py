@@ -6,8 +6,8 @@ the end. Who connects and leaves is logged to standard error.
 """
 
 import json
-import signal
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +30,8 @@ _BITS = 1_000_000 // 8
 def relay(
     *,
     listen: Annotated[
-        str, typer.Option(metavar="IP:PORT", help="Where to listen; 0.0.0.0 or [::] for any address.")
+        str,
+        typer.Option(metavar="IP:PORT", help="Where to listen; 0.0.0.0 or [::] for any address."),
     ] = "0.0.0.0:443",
     host: Annotated[
         str | None,
@@ -90,10 +91,10 @@ def relay(
             netns=netns,
         )
         with server:
-            _introduce(server, as_json=as_json)
             try:
-                while True:
-                    signal.pause()
+                _introduce(server, as_json=as_json)
+                while True:  # the relay has threads of its own; a signal ends this one
+                    time.sleep(1)
             finally:
                 if as_json:
                     _print(server.stats().to_dict())

@@ -54,11 +54,12 @@ impl Node {
         let is_same = |peer: &Peer| {
             peer.key == node.key && matches!(peer.agent, Agent::Static) == node.is_static
         };
-        if !self.peers.get(&id).is_some_and(is_same) && !self.add(now, id, node) {
+        let is_added = !self.peers.get(&id).is_some_and(is_same);
+        if is_added && !self.add(now, id, node) {
             return;
         }
-        let is_new = |field: fn(&map::Node) -> _| before.map(field) != Some(field(node));
-        if is_new(|node| (node.key, node.home_relay)) && !node.is_static {
+        let is_elsewhere = before.is_none_or(|before| before.home_relay != node.home_relay);
+        if (is_added || is_elsewhere) && !node.is_static {
             self.events.push_back(Event::Relay {
                 peer: id,
                 key: node.key,

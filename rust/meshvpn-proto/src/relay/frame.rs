@@ -269,7 +269,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The frame alone.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.write(&mut bytes);
         bytes

@@ -4,8 +4,9 @@ use meshvpn_proto::control::map::{Map, NodeId};
 use meshvpn_proto::forward::DropReason;
 use meshvpn_proto::keys::PrivateKey;
 use meshvpn_proto::node::Event;
+use meshvpn_proto::path::agent::Route;
 
-use crate::world::World;
+use crate::world::{Sent, World};
 
 fn change(world: &mut World, host: usize, change: impl FnOnce(&mut Map)) {
     let mut map = world.hosts[host].node.map().clone();
@@ -115,6 +116,42 @@ fn a_peer_with_a_new_key_is_the_same_peer_elsewhere() {
     world.run(2000);
     assert_eq!(world.hosts[1].arrived.len(), 2);
     assert_eq!(world.hosts[2].arrived.len(), 2);
+}
+
+#[test]
+fn a_static_peer_gets_no_probes_and_roams() {
+    let mut world = World::new(1);
+    for number in 0..2 {
+        world.add_host(number, None);
+    }
+    world.introduce();
+    for host in [0, 1] {
+        change(&mut world, host, |map| {
+            map.peers
+                .values_mut()
+                .for_each(|peer| peer.is_static = true);
+        });
+    }
+    world.flow(0, 1, 50);
+    world.flow(1, 0, 50);
+    world.run(5000);
+    world.hosts[1].address.set_ip([203, 0, 113, 77].into());
+    world.run(5000);
+    world.end_flows();
+    world.run(200);
+    let moved = world.hosts[1].address;
+    let route = world.route(0, 1);
+    assert_eq!(route, Route::Direct(moved));
+    assert!(world.lost(1) < world.hosts[0].arrived.len() as u64 + 5);
+    // Handshakes, keepalives and packets: nothing else, and nothing over the relay.
+    let is_known = |sent: &&Sent| matches!(sent.datagram.len(), 148 | 92 | 32 | 64);
+    assert!(
+        world
+            .transcript
+            .iter()
+            .all(|sent| !sent.is_relayed() && is_known(&sent))
+    );
+    assert!(!world.hosts[0].node.ping(world.clock(), world.id(1), 1));
 }
 
 #[test]

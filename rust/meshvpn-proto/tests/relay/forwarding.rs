@@ -7,6 +7,8 @@ use meshvpn_proto::relay::frame::{Frame, GoneReason};
 use meshvpn_proto::relay::server::{ClientId, Closed, Full, Limits, Rate, Server};
 use proptest::prelude::*;
 
+use crate::net::beginning;
+
 const SEED: [u8; 32] = [1; 32];
 
 fn key(byte: u8) -> PublicKey {
@@ -48,7 +50,7 @@ fn send(server: &mut Server, now: Instant, id: ClientId, bytes: &[u8]) {
 
 #[test]
 fn who_is_not_here_or_leaves_is_told() {
-    let now = Instant::now();
+    let now = beginning();
     let mut server = Server::new(Limits::default(), SEED);
     let a = server.add(now, key(1)).unwrap();
     let b = server.add(now, key(2)).unwrap();
@@ -70,7 +72,7 @@ fn who_is_not_here_or_leaves_is_told() {
 
 #[test]
 fn the_newest_of_two_connections_gets_the_packets_and_the_older_takes_over_again() {
-    let now = Instant::now();
+    let now = beginning();
     let mut server = Server::new(Limits::default(), SEED);
     let a = server.add(now, key(1)).unwrap();
     let older = server.add(now, key(2)).unwrap();
@@ -95,7 +97,7 @@ fn the_newest_of_two_connections_gets_the_packets_and_the_older_takes_over_again
 
 #[test]
 fn connections_under_one_key_are_bounded_and_so_are_clients() {
-    let now = Instant::now();
+    let now = beginning();
     let limits = Limits {
         clients: 5,
         connections_per_key: 3,
@@ -114,7 +116,7 @@ fn connections_under_one_key_are_bounded_and_so_are_clients() {
 
 #[test]
 fn what_is_no_frame_ends_its_client_only() {
-    let now = Instant::now();
+    let now = beginning();
     let mut server = Server::new(Limits::default(), SEED);
     let a = server.add(now, key(1)).unwrap();
     let b = server.add(now, key(2)).unwrap();
@@ -131,7 +133,7 @@ fn what_is_no_frame_ends_its_client_only() {
 
 #[test]
 fn a_slow_client_loses_its_oldest_packets_and_nobody_waits() {
-    let now = Instant::now();
+    let now = beginning();
     let limits = Limits {
         queue_bytes: 100 << 10,
         ..Limits::default()
@@ -157,7 +159,7 @@ fn a_slow_client_loses_its_oldest_packets_and_nobody_waits() {
 
 #[test]
 fn floods_of_pings_and_of_packets_to_nobody_are_bounded() {
-    let now = Instant::now();
+    let now = beginning();
     let mut server = Server::new(Limits::default(), SEED);
     let a = server.add(now, key(1)).unwrap();
     for round in 0..10_000u32 {
@@ -177,7 +179,7 @@ fn floods_of_pings_and_of_packets_to_nobody_are_bounded() {
 
 #[test]
 fn a_client_that_sends_too_fast_is_read_more_slowly() {
-    let mut now = Instant::now();
+    let mut now = beginning();
     let limits = Limits {
         rate: Some(Rate {
             bytes_per_second: 100_000,
@@ -206,7 +208,7 @@ proptest! {
         sends in proptest::collection::vec((0u8..3, 0u8..3, 0usize..200), 1..80),
         cuts in proptest::collection::vec(1usize..300, 1..20),
     ) {
-        let now = Instant::now();
+        let now = beginning();
         let mut server = Server::new(Limits::default(), SEED);
         let ids = [0, 1, 2].map(|byte| server.add(now, key(byte)).unwrap());
         let mut expected: [Vec<Vec<u8>>; 3] = Default::default();

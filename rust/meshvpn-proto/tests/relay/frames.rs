@@ -115,7 +115,7 @@ proptest! {
             .iter()
             .map(|packet| Frame::SendPacket { destination, packet })
             .collect();
-        let mut stream: &[u8] = &frames.iter().flat_map(Frame::to_bytes).collect::<Vec<_>>();
+        let mut stream: &[u8] = &frames.iter().flat_map(|frame| frame.to_bytes()).collect::<Vec<_>>();
         let mut buffer = Vec::new();
         let mut read = 0;
         for cut in cuts.iter().cycle() {

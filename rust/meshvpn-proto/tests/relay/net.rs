@@ -11,6 +11,12 @@ use meshvpn_proto::relay::server::{ClientId, Limits, Login, Server};
 /// How long bytes are on their way.
 pub(crate) const LATENCY: Duration = Duration::from_millis(20);
 
+/// Some moment. Instants cannot be made up, but only differences from this one matter.
+#[expect(clippy::disallowed_methods, reason = "time has to begin somewhere")]
+pub(crate) fn beginning() -> Instant {
+    Instant::now()
+}
+
 /// The relay and all clients.
 pub(crate) struct Net {
     pub(crate) now: Instant,
@@ -54,7 +60,7 @@ impl Net {
     pub(crate) fn new() -> Self {
         let limits = Limits::default();
         Self {
-            now: Instant::now(),
+            now: beginning(),
             server: Server::new(limits, [7; 32]),
             login: Login::new(PrivateKey::new([200; 32])),
             limits,

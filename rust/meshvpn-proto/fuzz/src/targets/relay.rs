@@ -66,7 +66,9 @@ pub fn server(mut data: &[u8]) {
         let (sent, rest) = rest.split_at(usize::from(len).min(rest.len()));
         data = rest;
         if which >> 2 == 63 {
-            ids[place].map(|id| server.remove(id));
+            if let Some(id) = ids[place] {
+                server.remove(id);
+            }
             ids[place] = server.add(now, keys[place]).ok();
             unread[place].clear();
         }

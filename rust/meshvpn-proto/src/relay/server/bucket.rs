@@ -37,6 +37,7 @@ impl Bucket {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "time has to begin somewhere")]
 mod tests {
     use super::*;
 
