@@ -131,7 +131,7 @@ def test_names_change_while_it_runs(near: Host, resolver: Resolver) -> None:
 
 
 def test_the_next_name_server_takes_over(two_hosts: TwoHosts) -> None:
-    near, far = two_hosts
+    near, far, _ = two_hosts
     # Nobody listens at the first, which is told at once; nobody is at the second: that takes time.
     upstreams = [f"{near.ipv4}:5", "172.31.0.99:53", f"{far.ipv4}:53"]
     with (
@@ -153,7 +153,7 @@ def test_the_next_name_server_takes_over(two_hosts: TwoHosts) -> None:
 
 
 def test_only_its_own_host_may_ask(two_hosts: TwoHosts) -> None:
-    near, far = two_hosts
+    near, far, _ = two_hosts
     at = str(near.ipv4)
     for clients in ([], ["172.31.0.0/24"]):
         with (
@@ -176,7 +176,7 @@ def test_only_its_own_host_may_ask(two_hosts: TwoHosts) -> None:
 
 
 def test_the_systems_name_servers_are_followed(two_hosts: TwoHosts, tmp_path: Path) -> None:
-    near, far = two_hosts
+    near, far, _ = two_hosts
     file = tmp_path / "resolv.conf"
     file.write_text(f"# by DHCP\nnameserver 127.0.0.1\nnameserver {far.ipv4}\n")
     with (
@@ -191,7 +191,7 @@ def test_the_systems_name_servers_are_followed(two_hosts: TwoHosts, tmp_path: Pa
 
 
 def test_a_loop_through_others_ends(two_hosts: TwoHosts) -> None:
-    near, far = two_hosts
+    near, far, _ = two_hosts
     at = str(near.ipv4)
     with (
         Resolver(
@@ -221,7 +221,7 @@ def test_what_is_no_question_does_no_harm(near: Host, resolver: Resolver) -> Non
             (good[:4] + b"\xff\xff" + good[6:], b"\0\x07\x81\x81"),  # 65,535 questions
             (good[:12] + b"\xc0\x0c\0\x01\0\x01", b"\0\x07\x81\x81"),  # a name within itself
             (good[:2] + b"\x28\0" + good[4:], b"\0\x07\xa8\x84"),  # an update: not implemented
-            (os.urandom(5000), None),
+            (b"\xff" * 5000, None),
         ):
             sock.send(bad)
             if reply is not None:
@@ -278,7 +278,7 @@ def test_bad_values_are_refused(two_hosts: TwoHosts) -> None:
         Resolver({}, listen=[], upstreams=[], netns=netns)
     with pytest.raises(ConfigError, match=r"upstreams: .*own address, a loop"):
         Resolver({}, listen="127.0.0.1:53", upstreams="127.0.0.1:53", netns=netns)
-    with pytest.raises(ConfigError, match=r"laptop: 'nowhere' is not an IP address"):
+    with pytest.raises(ConfigError, match=r"laptop: .nowhere. is not an IP address"):
         Resolver({"laptop": "nowhere"}, listen="127.0.0.1:53", upstreams=[], netns=netns)
     with pytest.raises(NetworkError, match=r"cannot answer at 192\.0\.2\.1:53"):
         Resolver({}, listen="192.0.2.1:53", upstreams=[], netns=netns)

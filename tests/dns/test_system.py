@@ -146,7 +146,7 @@ def test_a_file_that_is_a_mount_is_written_in_place(tmp_path: Path) -> None:
 @pytest.mark.needs("dnsmasq")
 def test_programs_of_a_namespace_find_names(two_hosts: TwoHosts) -> None:
     """The whole way: ``getent`` in a namespace, by the file that ``ip netns exec`` shows it."""
-    near, far = two_hosts
+    near, far, _ = two_hosts
     file = Path("/etc/netns", near.netns, "resolv.conf")
     file.parent.mkdir(parents=True)
     file.write_text(f"nameserver {far.ipv4}\n")

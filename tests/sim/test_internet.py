@@ -1,4 +1,4 @@
-"""The simulated internet from Python: NATs by their behaviour, faults, captures, and the same bytes again."""
+"""The simulated internet: NATs by their behaviour, faults, captures, the same bytes again."""
 
 from __future__ import annotations
 

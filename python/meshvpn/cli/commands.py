@@ -37,7 +37,9 @@ _ENTRIES: Final = (
     _Entry("genkey", "genkey", "Tunnels", "Make a private key for WireGuard."),
     _Entry("pubkey", "pubkey", "Tunnels", "Make the public key of a private one."),
     _Entry("relay", "relay", "Servers", "Run a relay for peers that cannot reach each other."),
-    _Entry("coordinator", "coordinator", "Servers", "Run a coordinator; see to nodes and auth keys."),
+    _Entry(
+        "coordinator", "coordinator", "Servers", "Run a coordinator; see to nodes and auth keys."
+    ),
     _Entry("bench", "bench", "Laboratory", "Hold our tunnels against other VPNs."),
     _Entry("lab", "lab", "Laboratory", "See and remove network labs."),
 )

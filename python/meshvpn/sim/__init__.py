@@ -27,9 +27,9 @@ Whether two nodes can reach each other directly at all:
 >>> print(outlook(Nat.SYMMETRIC_RANDOM, Nat.PORT_RESTRICTED))
 direct by guessing ports of one side: 99.9 %
 
-Everything follows from the seed: the same program gives the same :attr:`Internet.log`, to the byte, and so
-the same :attr:`Internet.digest`. :meth:`Internet.write_pcapng` writes what went over the links that were
-watched.
+Everything follows from the seed: the same program gives the same :attr:`Internet.log`, to the byte,
+and so the same :attr:`Internet.digest`. :meth:`Internet.write_pcapng` writes what went over the
+links that were watched.
 """
 
 from meshvpn.lab.nat import Filtering, Mapping, Nat

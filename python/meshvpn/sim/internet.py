@@ -136,7 +136,9 @@ class Internet:
         """
         check_nat(nat)
         if carrier is not None and ipv6:
-            raise ConfigError("ipv6: carriers here have IPv4 alone", hint="leave ipv6 or carrier out")
+            raise ConfigError(
+                "ipv6: carriers here have IPv4 alone", hint="leave ipv6 or carrier out"
+            )
         name = self._take(name)
         ours = carrier._carrier if carrier else None
         made = self._net.home(name, nat.value, conditions._engine(), ipv6, ours)

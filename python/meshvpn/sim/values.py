@@ -90,9 +90,9 @@ class Difference:
 
 
 def first_difference(first: str, second: str) -> Difference | None:
-    """Where the logs of two runs part, ``None`` when they are the same.
+    r"""Where the logs of two runs part, ``None`` when they are the same.
 
-    >>> print(first_difference("a\\nb", "a\\nc"))
+    >>> print(first_difference("a\nb", "a\nc"))
     line 2:
     - b
     + c

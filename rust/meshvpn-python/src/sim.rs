@@ -284,7 +284,7 @@ impl SimInternet {
     /// Changes the conditions of a home's line to its provider.
     fn set_home_conditions(&self, home: &SimHome, conditions: &SimConditions) {
         let mut net = self.lock();
-        for router in home.routers().first() {
+        if let Some(router) = home.routers().first() {
             let [_, outer] = net.router_links(*router);
             net.set_conditions(outer, conditions.0);
         }
@@ -313,7 +313,9 @@ impl SimInternet {
     /// The home's router loses its mappings, as when the power was off.
     fn reboot(&self, home: &SimHome) {
         let mut net = self.lock();
-        home.routers().first().map(|router| net.reboot(*router));
+        if let Some(router) = home.routers().first() {
+            net.reboot(*router);
+        }
     }
 
     /// The provider gives the home's router another address; false when it has none of its own.

@@ -151,7 +151,8 @@ fn a_static_peer_gets_no_probes_and_roams() {
             .iter()
             .all(|sent| !sent.is_relayed() && is_known(&sent))
     );
-    assert!(!world.hosts[0].node.ping(world.clock(), world.id(1), 1));
+    let (now, other) = (world.clock(), world.id(1));
+    assert!(!world.hosts[0].node.ping(now, other, 1));
 }
 
 #[test]

@@ -73,12 +73,12 @@ impl Internet {
         self.record(link, Seen::Inbound, &packet);
         match self.links[link.0].end {
             End::Host(host) => self.receive(host, packet),
-            End::Router(router, Side::Inner) => self.from_inside(router, link, packet),
-            End::Router(router, Side::Outer) => self.from_outside(router, link, packet),
+            End::Router(router, Side::Inner) => self.pass_outward(router, link, packet),
+            End::Router(router, Side::Outer) => self.pass_inward(router, link, packet),
         }
     }
 
-    fn from_inside(&mut self, id: RouterId, link: LinkId, mut packet: Packet) {
+    fn pass_outward(&mut self, id: RouterId, link: LinkId, mut packet: Packet) {
         let Some(hops) = packet.hops.checked_sub(1).filter(|left| *left > 0) else {
             self.drop(link, &packet, "too many hops");
             return;
@@ -130,7 +130,7 @@ impl Internet {
         }
     }
 
-    fn from_outside(&mut self, id: RouterId, link: LinkId, mut packet: Packet) {
+    fn pass_inward(&mut self, id: RouterId, link: LinkId, mut packet: Packet) {
         let now = self.now;
         let router = &mut self.routers[id.0];
         let inside = router.inner;

@@ -39,12 +39,12 @@ impl Bench {
         id: u16,
         name: &str,
         transport: Transport,
-    ) -> Result<(), Message> {
+    ) -> Result<(), Box<Message>> {
         let message = asked(id, name);
         let question = Question::parse(&message, transport).unwrap();
         self.forwarder
             .handle_question(self.now, client, question, &message)
-            .map_err(|reply| Message::from_vec(&reply).unwrap())
+            .map_err(|reply| Box::new(Message::from_vec(&reply).unwrap()))
     }
 
     fn sent(&mut self) -> Vec<Transmit> {
