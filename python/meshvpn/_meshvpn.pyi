@@ -4,7 +4,7 @@ from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["NOISE_CONSTRUCTION", "NOISE_PROLOGUE", "__version__", "Capture", "HandshakeCrowd", "HandshakeFlood", "HandshakeTally", "NoiseIkPsk2", "NoiseInitiator", "NoiseResponder", "NoiseTransport", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "WgQuickConfig", "WgQuickPeer", "WireGuard", "WireGuardPeer", "WireGuardState", "aead_backends", "check_noise_message", "measure_aead", "next_log_record", "noise_cookie_for_source", "noise_has_valid_mac1", "noise_has_valid_mac2", "noise_message_fields", "noise_open_cookie", "noise_seal_cookie", "noise_stamp", "parse_wg_quick", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "tai64n_after", "tai64n_exactly", "tai64n_unix", "x25519_key_pair"]
+__all__ = ["NOISE_CONSTRUCTION", "NOISE_PROLOGUE", "__version__", "Capture", "Coordinator", "HandshakeCrowd", "HandshakeFlood", "HandshakeTally", "NatReport", "NoiseIkPsk2", "NoiseInitiator", "NoiseResponder", "NoiseTransport", "Packet", "Reassembler", "Relay", "RelayCounters", "Resolver", "SimCarrier", "SimConditions", "SimHome", "SimHost", "SimInternet", "SimSocket", "SystemDns", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "WgQuickConfig", "WgQuickPeer", "WireGuard", "WireGuardPeer", "WireGuardState", "aead_backends", "check_noise_message", "measure_aead", "next_log_record", "noise_cookie_for_source", "noise_has_valid_mac1", "noise_has_valid_mac2", "noise_message_fields", "noise_open_cookie", "noise_seal_cookie", "noise_stamp", "parse_wg_quick", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "restore_system_dns", "self_signed_certificate", "sim_first_difference", "sim_outlook", "start_logging", "stop_logging", "tai64n_after", "tai64n_exactly", "tai64n_unix", "x25519_key_pair"]
 
 NOISE_CONSTRUCTION: Final[str]
 """
@@ -15,7 +15,6 @@ NOISE_PROLOGUE: Final[bytes]
 """
 What Noise calls the prologue of WireGuard's handshake.
 """
-__all__ = ["__version__", "Coordinator", "Packet", "Reassembler", "Tun", "Tunnel", "TunnelEvent", "TunnelSnapshot", "WgQuickConfig", "WgQuickPeer", "WireGuard", "WireGuardPeer", "WireGuardState", "aead_backends", "measure_aead", "next_log_record", "parse_wg_quick", "pcapng_interface", "pcapng_packet", "pcapng_section_header", "start_logging", "stop_logging", "x25519_key_pair"]
 
 __version__: Final[str]
 """
@@ -45,6 +44,59 @@ class Capture:
     def packets(self, /) -> int:
         """
         Datagrams in the file.
+        """
+
+@final
+class Coordinator:
+    """
+    A running coordinator; `meshvpn.Coordinator` gives it names and documentation. Answers are JSON, as
+    the REST API gives them.
+    """
+    def __new__(cls, /, config: str, *, netns: str | None) -> Coordinator:
+        """
+        Starts a coordinator from the text of a configuration file, in a network namespace if one is named.
+        """
+    def add_peer(self, /, peer: str) -> str:
+        """
+        A WireGuard peer of another make, from JSON as the REST API takes it.
+        """
+    def approve(self, /, node: str) -> str: ...
+    def approve_routes(self, /, node: str, routes: SupportsGetItem[int, str]) -> str: ...
+    def close(self, /) -> None:
+        """
+        Ends it; its port is free when it returns.
+        """
+    def create_key(self, /, key: str) -> str:
+        """
+        A new auth key, from JSON as the REST API takes it.
+        """
+    def expire(self, /, node: str, at: SupportsIndex | None) -> str:
+        """
+        Seconds since 1970; None: never.
+        """
+    def keys(self, /) -> str: ...
+    def local_address(self, /) -> str:
+        """
+        Where it listens.
+        """
+    def mesh(self, /) -> str: ...
+    def node(self, /, node: str) -> str: ...
+    def nodes(self, /) -> str: ...
+    def public_key(self, /) -> str:
+        """
+        The public key that nodes must know, in base64.
+        """
+    def remove(self, /, node: str) -> str: ...
+    def rename(self, /, node: str, name: str) -> str: ...
+    def revoke_key(self, /, key: str) -> str: ...
+    def tag(self, /, node: str, tags: SupportsGetItem[int, str]) -> str: ...
+    def url(self, /) -> str:
+        """
+        How nodes reach it: what the configuration says, or where it listens.
+        """
+    def verify(self, /, key: str) -> str:
+        """
+        Whether this node key belongs to a member.
         """
 
 @final
@@ -100,6 +152,60 @@ class HandshakeTally:
         """
     @property
     def sent(self, /) -> int: ...
+
+@final
+class NatReport:
+    """
+    What was found out about a NAT. None stands everywhere for: not found out.
+    """
+    @property
+    def addresses(self, /) -> list[str]: ...
+    @property
+    def allocation(self, /) -> str | None:
+        """
+        "preserving", "sequential" or "random".
+        """
+    @property
+    def filtering(self, /) -> str | None:
+        """
+        The same.
+        """
+    @property
+    def hairpin(self, /) -> bool | None: ...
+    @property
+    def is_translated(self, /) -> bool | None: ...
+    @property
+    def mapped(self, /) -> str | None:
+        """
+        "203.0.113.5:40000"; none when UDP does not get through.
+        """
+    @property
+    def mapping(self, /) -> str | None:
+        """
+        "endpoint-independent", "address-dependent" or "address-and-port-dependent".
+        """
+    @property
+    def preserves_port(self, /) -> bool | None: ...
+    @property
+    def range(self, /) -> tuple[int, int, int] | None:
+        """
+        Of a random one: lowest and highest port seen, and how many there may be.
+        """
+    @property
+    def round_trips(self, /) -> list[tuple[str, float]]:
+        """
+        Servers that answered, with seconds.
+        """
+    @property
+    def sentence(self, /) -> str:
+        """
+        What it means, in a sentence.
+        """
+    @property
+    def step(self, /) -> int | None:
+        """
+        Of a sequential allocation.
+        """
 
 @final
 class NoiseIkPsk2:
@@ -215,56 +321,6 @@ class NoiseTransport:
     def sent(self, /) -> int:
         """
         Messages sealed so far.
-class Coordinator:
-    """
-    A running coordinator; `meshvpn.Coordinator` gives it names and documentation. Answers are JSON, as
-    the REST API gives them.
-    """
-    def __new__(cls, /, config: str, *, netns: str | None) -> Coordinator:
-        """
-        Starts a coordinator from the text of a configuration file, in a network namespace if one is named.
-        """
-    def add_peer(self, /, peer: str) -> str:
-        """
-        A WireGuard peer of another make, from JSON as the REST API takes it.
-        """
-    def approve(self, /, node: str) -> str: ...
-    def approve_routes(self, /, node: str, routes: SupportsGetItem[int, str]) -> str: ...
-    def close(self, /) -> None:
-        """
-        Ends it; its port is free when it returns.
-        """
-    def create_key(self, /, key: str) -> str:
-        """
-        A new auth key, from JSON as the REST API takes it.
-        """
-    def expire(self, /, node: str, at: SupportsIndex | None) -> str:
-        """
-        Seconds since 1970; None: never.
-        """
-    def keys(self, /) -> str: ...
-    def local_address(self, /) -> str:
-        """
-        Where it listens.
-        """
-    def mesh(self, /) -> str: ...
-    def node(self, /, node: str) -> str: ...
-    def nodes(self, /) -> str: ...
-    def public_key(self, /) -> str:
-        """
-        The public key that nodes must know, in base64.
-        """
-    def remove(self, /, node: str) -> str: ...
-    def rename(self, /, node: str, name: str) -> str: ...
-    def revoke_key(self, /, key: str) -> str: ...
-    def tag(self, /, node: str, tags: SupportsGetItem[int, str]) -> str: ...
-    def url(self, /) -> str:
-        """
-        How nodes reach it: what the configuration says, or where it listens.
-        """
-    def verify(self, /, key: str) -> str:
-        """
-        Whether this node key belongs to a member.
         """
 
 @disjoint_base
@@ -477,6 +533,269 @@ class Reassembler:
     def feed(self, /, data: bytes, now: SupportsFloat | SupportsIndex) -> tuple[tuple[bytes, int] | None, str | None]:
         """
         Takes a packet at `now` seconds on some steady clock.
+        """
+
+@final
+class Relay:
+    """
+    A running relay; `meshvpn.Relay` gives it names and documentation.
+    """
+    def __new__(cls, /, listen: str, *, key: bytes, certificate: tuple[str, str] | None, verify_clients: str | None, rate: tuple[SupportsIndex, SupportsIndex] | None, netns: str | None) -> Relay:
+        """
+        Starts a relay: over TLS when a certificate, with its key, is given.
+        """
+    def certificate_sha256(self, /) -> bytes | None:
+        """
+        SHA-256 of its certificate, 32 bytes; None without TLS.
+        """
+    def close(self, /) -> None:
+        """
+        Ends the relay; its port is free when this returns.
+        """
+    def counters(self, /) -> RelayCounters: ...
+    def local_address(self, /) -> tuple[str, int]:
+        """
+        Address and port that it listens at.
+        """
+    def public_key(self, /) -> bytes:
+        """
+        32 bytes.
+        """
+
+@final
+class RelayCounters:
+    """
+    What a relay counted so far.
+    """
+    @property
+    def clients(self, /) -> int:
+        """
+        Connected now.
+        """
+    @property
+    def dropped_absent(self, /) -> int:
+        """
+        Packets dropped because their receiver was not connected.
+        """
+    @property
+    def dropped_slow(self, /) -> int:
+        """
+        Packets dropped because their receiver was too slow.
+        """
+    @property
+    def home_clients(self, /) -> int:
+        """
+        Of them, those whose home this relay is.
+        """
+    @property
+    def logins(self, /) -> int: ...
+    @property
+    def received_bytes(self, /) -> int: ...
+    @property
+    def received_packets(self, /) -> int:
+        """
+        From clients.
+        """
+    @property
+    def sent_bytes(self, /) -> int: ...
+    @property
+    def sent_packets(self, /) -> int:
+        """
+        Handed over to be written to clients.
+        """
+
+@final
+class Resolver:
+    """
+    A running resolver; `meshvpn.dns.Resolver` gives it names and documentation.
+    """
+    def __new__(cls, /, domain: str, names: SupportsGetItem[int, tuple[str, SupportsGetItem[int, str]]], *, listen: SupportsGetItem[int, str], upstreams: SupportsGetItem[int, str] | None, resolv_conf: str | PathLike[str] | None, clients: SupportsGetItem[int, str], mark: SupportsIndex | None, netns: str | None) -> Resolver:
+        """
+        Starts a resolver. Without `upstreams`, whom the system asks by `resolv_conf`, which is its own file
+        if it is none.
+        """
+    def addresses(self, /) -> list[str]:
+        """
+        Where it answers: "127.0.0.1:53".
+        """
+    def close(self, /) -> None:
+        """
+        Ends it; its sockets are closed when this returns.
+        """
+    def set_names(self, /, domain: str, names: SupportsGetItem[int, tuple[str, SupportsGetItem[int, str]]]) -> None:
+        """
+        Answers for these names from now on.
+        """
+    def set_upstreams(self, /, upstreams: SupportsGetItem[int, str]) -> None:
+        """
+        Asks these from now on.
+        """
+    def stats(self, /) -> tuple[int, int, int, int]:
+        """
+        Messages answered here, passed on, refused, failed.
+        """
+
+@final
+class SimCarrier:
+    """
+    A carrier whose subscribers share an outer address.
+    """
+
+@final
+class SimConditions:
+    """
+    What a link does to packets: times in seconds, probabilities from 0 to 1.
+    """
+    def __new__(cls, /, *, latency: SupportsFloat | SupportsIndex, jitter: SupportsFloat | SupportsIndex, loss: SupportsFloat | SupportsIndex, reordering: SupportsFloat | SupportsIndex, repetition: SupportsFloat | SupportsIndex, rate: SupportsIndex | None, queue: SupportsIndex, mtu: SupportsIndex) -> SimConditions: ...
+
+@final
+class SimHome:
+    """
+    A home's network, its routers, and what it takes to add hosts.
+    """
+
+@final
+class SimHost:
+    """
+    A host and its first link.
+    """
+
+@final
+class SimInternet:
+    """
+    The whole of it.
+    """
+    DISCOVERY_SOCKETS: Final[int]
+    """
+    How many sockets a discovery opens.
+    """
+    def __new__(cls, /, seed: SupportsIndex) -> SimInternet:
+        """
+        An empty internet; everything that happens in it follows from `seed`.
+        """
+    def add_host(self, /, home: SimHome, name: str) -> SimHost:
+        """
+        Another host at home.
+        """
+    def addresses(self, /, host: SimHost) -> list[str]:
+        """
+        A host's addresses.
+        """
+    def capture_host(self, /, host: SimHost) -> None:
+        """
+        Watches a host's link.
+        """
+    def capture_routers(self, /, home: SimHome) -> None:
+        """
+        Watches the links of a home's routers, both sides.
+        """
+    def carrier(self, /, name: str, kind: str, hairpin: bool, conditions: SimConditions) -> SimCarrier:
+        """
+        A carrier with a NAT of this kind.
+        """
+    def change_address(self, /, home: SimHome) -> bool:
+        """
+        The provider gives the home's router another address; false when it has none of its own.
+        """
+    def close(self, /, socket: SimSocket) -> None:
+        """
+        Closes a socket.
+        """
+    def digest(self, /) -> str:
+        """
+        BLAKE2s-256 of the log, in hex.
+        """
+    def discover(self, /, host: SimHost, servers: SupportsGetItem[int, str]) -> NatReport | None:
+        """
+        Finds out what the NAT before `host` does, which takes some seconds of virtual time.
+        """
+    def home(self, /, name: str, kind: str, conditions: SimConditions, has_ipv6: bool, carrier: SimCarrier | None) -> tuple[SimHome, SimHost]:
+        """
+        A home behind a NAT of this kind, with its first host.
+        """
+    def local_address(self, /, socket: SimSocket) -> str | None:
+        """
+        A socket's local address; of IPv4 if the host has one.
+        """
+    def log(self, /) -> str:
+        """
+        What has happened so far, line by line.
+        """
+    def mappings(self, /, home: SimHome) -> list[tuple[str, str, list[str]]]:
+        """
+        The mappings of the home's own router: protocol, inner, outer, remotes.
+        """
+    def move_host(self, /, host: SimHost, home: SimHome | None) -> None:
+        """
+        Moves a host's link to a home, or to the public network.
+        """
+    def now(self, /) -> float:
+        """
+        Seconds since the beginning.
+        """
+    def open(self, /, host: SimHost, port: SupportsIndex) -> SimSocket:
+        """
+        Opens a socket on a host; port 0 is any.
+        """
+    def pcapng(self, /) -> bytes:
+        """
+        What was captured: a file in the pcapng format.
+        """
+    def public_host(self, /, name: str, addresses: SupportsIndex, conditions: SimConditions) -> SimHost:
+        """
+        A host with so many public IPv4 addresses, and as many of IPv6.
+        """
+    def reboot(self, /, home: SimHome) -> None:
+        """
+        The home's router loses its mappings, as when the power was off.
+        """
+    def receive(self, /, socket: SimSocket) -> list[tuple[float, str, str, bytes]]:
+        """
+        What has come since the last call.
+        """
+    def run(self, /, time: SupportsFloat | SupportsIndex) -> None:
+        """
+        Lets so many seconds pass.
+        """
+    def send(self, /, socket: SimSocket, data: bytes, to: str, hops: SupportsIndex | None) -> None:
+        """
+        Sends a datagram, which may take `hops` hops.
+        """
+    def set_home_conditions(self, /, home: SimHome, conditions: SimConditions) -> None:
+        """
+        Changes the conditions of a home's line to its provider.
+        """
+    def set_host_conditions(self, /, host: SimHost, conditions: SimConditions) -> None:
+        """
+        Changes the conditions of a host's link.
+        """
+    def set_link(self, /, host: SimHost, is_up: bool) -> None:
+        """
+        Takes a host's link down, or up again.
+        """
+    def start_stun(self, /, host: SimHost) -> str:
+        """
+        Starts a STUN server on a host with two addresses; returns the first, with its port.
+        """
+
+@final
+class SimSocket:
+    """
+    A UDP socket of a host.
+    """
+
+@final
+class SystemDns:
+    """
+    A system that asks a resolver; `meshvpn.dns.SystemDns` gives it names and documentation.
+    """
+    def __new__(cls, /, resolvers: SupportsGetItem[int, str], domain: str, *, method: str, resolv_conf: str | PathLike[str] | None, networks: SupportsGetItem[int, str], interface: str | None, netns: str | None) -> SystemDns:
+        """
+        Tells the system to ask `resolvers`. `method` is "auto", "resolved" or "resolv.conf".
+        """
+    def restore(self, /) -> str | None:
+        """
+        Takes it back: what came of it, as `restore_system_dns` says it.
         """
 
 @final
@@ -836,6 +1155,27 @@ def pcapng_packet(interface: SupportsIndex, time_ns: SupportsIndex, direction: s
 def pcapng_section_header(application: str) -> bytes:
     """
     The beginning of a file, which names the application that writes it.
+    """
+
+def restore_system_dns(*, resolv_conf: str | PathLike[str] | None, netns: str | None) -> str | None:
+    """
+    Takes back what a crash has left in the system's file. None, or what a person should know.
+    """
+
+def self_signed_certificate(host: str) -> tuple[str, str]:
+    """
+    A certificate that no authority vouches for, and its private key, both in PEM.
+    """
+
+def sim_first_difference(first: str, second: str) -> tuple[int, str | None, str | None] | None:
+    """
+    Where two logs part: the number of the line, and what each has there.
+    """
+
+def sim_outlook(a: str, b: str, same_lan: bool, both_ipv6: bool, same_carrier: bool | None) -> tuple[str, float, str]:
+    """
+    What can be expected of two nodes behind NATs of these kinds: "direct", "guessed" or "relayed", the odds, and
+    in words.
     """
 
 def start_logging() -> None:

@@ -8,7 +8,7 @@
 //!    1        8           8
 //! ```
 //!
-//! Opening is one packet each way. Up to [`WINDOW`] pieces are under way; what is not confirmed in time is sent
+//! Opening is one packet each way. Up to `WINDOW` pieces are under way; what is not confirmed in time is sent
 //! again, after waits that double. There is no congestion control: nothing here sends much.
 
 use core::time::Duration;

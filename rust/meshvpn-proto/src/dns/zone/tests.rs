@@ -291,7 +291,8 @@ fn what_is_no_question_is_refused_or_left_alone() {
     let edns = reply(&|m| {
         m.edns.insert(Edns::new()).set_version(1);
     });
-    assert_eq!(edns, Some(ResponseCode::BADVERS));
+    // The codec has two names for the number 16.
+    assert_eq!(edns.map(u16::from), Some(u16::from(ResponseCode::BADVERS)));
     let bytes = good.to_vec().unwrap();
     for len in 0..bytes.len() {
         let verdict = zone().judge(&bytes[..len], Transport::Udp);
