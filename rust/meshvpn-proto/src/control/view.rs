@@ -1,6 +1,6 @@
 //! The mesh as the coordinator signs it: one text for all nodes that may see the same.
 //!
-//! A [`Map`](super::map::Map) is a view with the reader's own node set apart. So a view, and each change
+//! A [`Map`] is a view with the reader's own node set apart. So a view, and each change
 //! of it, is written and signed once, no matter how many nodes it goes to.
 
 use std::collections::BTreeMap;
