@@ -193,11 +193,11 @@ def test_several_run_at_once_and_each_ends_by_itself(pair: Pair, tmp_path: Path)
 
 def test_it_can_be_read_while_it_is_written(pair: Pair, path: Path) -> None:
     with pair.a.tunnel.capture(path) as capture:
-        assert read(path) == []
+        before = len(read(path))
         assert ping(pair.a, pair.b, 4)
-        while capture.packets < 2:
+        while capture.packets < before + 2:
             time.sleep(0.01)
-        assert len(read(path)) >= 2
+        assert len(read(path)) >= before + 2
 
 
 def test_it_goes_on_when_nobody_holds_it(pair: Pair, path: Path) -> None:
