@@ -49,7 +49,8 @@ def test_a_ping_by_hand_is_answered(met: tuple[ByHand, WireGuard]) -> None:
     hand.send(transport.seal(ping))
     reply = Packet(hand.receive_packet(transport))
     assert (reply.icmp_name, reply.icmp_sequence) == ("Echo Reply", 7)
-    assert device.stats().sessions == 1
+    # The ping is answered before the session is counted.
+    wait_until(lambda: device.stats().sessions == 1)
     assert not any(device.stats().drops.values())
 
 
