@@ -69,7 +69,7 @@ def test_pings_and_tcp_go_both_ways(
     psk = PresharedKey.generate() if has_psk else None
     with meeting(two_hosts, by, role, outer, psk) as met:
         assert ping(met.first, met.second, 4), "the first packet begins the handshake"
-        assert met.device.stats().sessions == 1
+        wait_until(lambda: met.device.stats().sessions == 1)
         assert met.device.peers[0].has_preshared_key == has_psk
         for version in VERSIONS:
             for size in (0, 56, 1372, 4000, 60000):
@@ -139,7 +139,7 @@ def test_a_new_preshared_key_holds_from_the_next_handshake_on(
         met.far.wg("set", met.far.device, *words, input_text=psk.to_base64())
         met.device.set_peer(met.far.key.public_key, preshared_key=psk, allowed_ips=met.far.alone)
         assert ping(met.first, met.second, 4), "the session goes on as it was"
-        assert met.device.stats().sessions == 1
+        wait_until(lambda: met.device.stats().sessions == 1)
 
 
 @with_each_implementation
