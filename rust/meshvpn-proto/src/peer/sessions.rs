@@ -20,6 +20,10 @@ use arrayvec::ArrayVec;
 use super::timers::{REJECT_AFTER_TIME, REKEY_TIMEOUT};
 use crate::session::transport::SealedSession;
 
+/// By how much a datagram may overtake the one before it, and both handshakes still count as begun at once:
+/// more than queues and several paths make of it, and less than a peer takes to restart.
+const OVERTAKING: Duration = Duration::from_millis(250);
+
 /// Who began a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -54,10 +58,15 @@ impl Established {
         self.age(now) < REJECT_AFTER_TIME
     }
 
-    /// Whether both sides began at once: each before it could know of the other's handshake.
-    fn crossed(&self, other: &Self) -> bool {
-        let apart = self.born.max(other.born) - self.born.min(other.born);
-        self.role != other.role && apart < REKEY_TIMEOUT
+    /// Whether both sides began at once: when we got the answer to our handshake, the peer's `offer` was there
+    /// already, and had not been so for long; or it was just overtaken by that answer. A session that was
+    /// complete before the peer began is an old one, however few seconds ago that was: the peer may have
+    /// restarted, and forgotten it.
+    fn crossed(&self, offer: &Self) -> bool {
+        let is_ours = self.role == Role::Initiator && offer.role == Role::Responder;
+        let is_after = self.born.saturating_duration_since(offer.born) < REKEY_TIMEOUT;
+        let is_before = offer.born.saturating_duration_since(self.born) < OVERTAKING;
+        is_ours && is_after && is_before
     }
 }
 
@@ -87,7 +96,7 @@ impl Sessions {
         // though whoever takes one up says so at once; it must not take the place of what was used.
         let next = self
             .next
-            .take_if(|next| new.is_some_and(|new| !next.crossed(new)));
+            .take_if(|next| new.is_some_and(|new| !new.crossed(next)));
         let (kept, dropped) = match former {
             Some(former) => (Some(former), next),
             None => (next, None),
@@ -119,7 +128,7 @@ impl Sessions {
             && self
                 .current
                 .as_ref()
-                .is_some_and(|current| current.role == Role::Initiator && current.crossed(&next));
+                .is_some_and(|current| current.crossed(&next));
         let former = if keeps_current {
             Some(next)
         } else {
@@ -248,6 +257,18 @@ mod tests {
             assert_eq!(sessions.confirm(2, is_first).unwrap()[..], [1]);
             let expected = if is_first { [2, 3, 0] } else { [3, 2, 0] };
             assert_eq!(places(&sessions), expected);
+        }
+    }
+
+    #[test]
+    fn a_session_from_just_before_gives_way_to_the_peers() {
+        let clock = Clock(Instant::now());
+        for is_first in [true, false] {
+            let mut sessions = Sessions::default();
+            sessions.begin(clock.ours(1, 0));
+            sessions.offer(clock.theirs(2, 1));
+            assert!(sessions.confirm(2, is_first).unwrap().is_empty());
+            assert_eq!(places(&sessions), [1, 2, 0], "the peer has begun anew");
         }
     }
 

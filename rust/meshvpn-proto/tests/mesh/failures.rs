@@ -48,6 +48,24 @@ fn a_direct_path_that_dies_costs_less_than_a_second_and_one_that_heals_is_used_a
 }
 
 #[test]
+fn one_direction_that_dies_is_noticed_too() {
+    for seed in 0..5 {
+        let mut world = streaming(seed);
+        world.flow(1, 0, 1000);
+        world.run(1000);
+        world.swallows = |sent| sent.from == 0;
+        world.run(3000);
+        assert_eq!(world.route(0, 1), Route::Relayed);
+        world.end_flows();
+        world.run(200);
+        let lost = world
+            .lost(1)
+            .saturating_sub(world.hosts[0].arrived.len() as u64);
+        assert!(lost < 1000, "{lost} packets lost");
+    }
+}
+
+#[test]
 fn a_relay_that_dies_takes_nothing_from_a_direct_path() {
     let mut world = streaming(1);
     let before = world.hosts[0].changes(world.id(1)).len();
