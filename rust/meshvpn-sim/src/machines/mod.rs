@@ -5,9 +5,10 @@
 //! | [`StunServer`] | a STUN server with two addresses and two ports |
 //! | [`DiscoveryMachine`] | a host that finds out what its NAT does |
 //! | [`MeshNode`] | a node of the mesh |
-//! | [`RelayHost`] | a relay |
+//! | [`RelayHost`], [`CoordinatorHost`] | a relay, and a coordinator |
 //! | [`Mailbox`] | a plain socket, used from outside |
 
+mod coordinator;
 mod discovery;
 mod mailbox;
 pub mod node;
@@ -15,6 +16,7 @@ mod pieces;
 mod relay;
 mod stun;
 
+pub use coordinator::{CoordinatorHost, PORT as COORDINATOR_PORT};
 pub use discovery::DiscoveryMachine;
 pub use mailbox::{Mailbox, Received};
 pub use node::MeshNode;

@@ -12,8 +12,8 @@
 mod behavior;
 mod ports;
 mod session;
+mod view;
 
-use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 pub use behavior::{Behavior, Filtering, Kind, Mapping, Ports, Unexpected, UnknownKind};
 use ports::Allocator;
 use session::Session;
+pub use view::View;
 
 use crate::chance::Chance;
 use crate::packet::Protocol;
@@ -43,19 +44,6 @@ pub enum Refused {
     Full,
     /// From inside, to our own outer address.
     NoHairpin,
-}
-
-/// A mapping, for those who look.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct View {
-    /// UDP or TCP.
-    pub protocol: Protocol,
-    /// The inner socket.
-    pub inner: SocketAddr,
-    /// Its outer address.
-    pub outer: SocketAddr,
-    /// The endpoints that it has exchanged packets with lately.
-    pub remotes: Vec<SocketAddr>,
 }
 
 /// A network address translator, or a firewall.
@@ -387,18 +375,5 @@ impl Entry {
             .lifetime
             .is_some_and(|lifetime| now >= self.made_at + lifetime);
         !is_too_old && self.sessions.values().any(|session| session.is_live(now))
-    }
-}
-
-impl fmt::Display for View {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let protocol = match self.protocol {
-            Protocol::Udp => "udp",
-            Protocol::Tcp => "tcp",
-        };
-        write!(f, "{} <-> {} {protocol}", self.inner, self.outer)?;
-        self.remotes
-            .iter()
-            .try_for_each(|remote| write!(f, " {remote}"))
     }
 }

@@ -30,7 +30,7 @@ use meshvpn_proto::control::map::NodeId;
 use meshvpn_proto::forward::{Path, SharedPeers};
 use meshvpn_proto::keys::PrivateKey;
 use meshvpn_proto::node::{Config, Event, Node, PeerStatus};
-use meshvpn_proto::path::agent::{Route, Sockets};
+use meshvpn_proto::path::agent::{Reason, Route, Sockets};
 use meshvpn_proto::path::candidate::{Candidate, Kind};
 use meshvpn_proto::time::Now;
 
@@ -258,7 +258,13 @@ impl MeshNode {
             Event::SeenAt { .. } => self.reflexive.ask(now.instant),
             Event::Up { peer } => self.notes.push_back(format!("{peer} is up")),
             Event::Down { peer } => self.notes.push_back(format!("{peer} is down")),
-            Event::Path { peer, change } => self.notes.push_back(format!("{peer}: {change}")),
+            Event::Path { peer, change } => {
+                // NATs on our side may have changed.
+                if matches!(change.reason, Reason::Silent { .. }) {
+                    self.reflexive.ask(now.instant);
+                }
+                self.notes.push_back(format!("{peer}: {change}"));
+            }
             Event::Pong {
                 peer,
                 id,
