@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import meshvpn
-from meshvpn import Coordinator, CoordinatorClient, PrivateKey
+from meshvpn import Coordinator, CoordinatorClient, PrivateKey, _meshvpn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +135,42 @@ def test_monitoring_and_the_description_are_open(coordinator: Coordinator) -> No
     assert get("/health") == "ok\n"
     assert "meshvpn_coordinator_nodes 0\n" in get("/metrics")
     assert json.loads(get("/api/v1/openapi.json"))["openapi"] == "3.1.0"
+
+
+def test_over_tls_it_is_known_by_its_certificate(tmp_path: Path) -> None:
+    certificate, key = _meshvpn.self_signed_certificate("127.0.0.1")
+    files = {"certificate": tmp_path / "crt.pem", "key": tmp_path / "key.pem"}
+    files["certificate"].write_text(certificate)
+    files["key"].write_text(key)
+    config = {
+        "listen": "127.0.0.1:0",
+        "state": str(tmp_path / "state"),
+        "tls": {name: str(path) for name, path in files.items()},
+    }
+    with Coordinator(config) as coordinator:
+        assert coordinator.url.startswith("https://127.0.0.1:")
+        token = (tmp_path / "state" / "api-token").read_text().strip()
+        client = CoordinatorClient(coordinator.url, token, certificate=files["certificate"])
+        assert client.mesh() == coordinator.mesh()
+        with pytest.raises(meshvpn.CoordinatorError, match="CERTIFICATE_VERIFY_FAILED"):
+            CoordinatorClient(coordinator.url, token).mesh()
+    files["key"].write_text("nonsense")
+    with pytest.raises(meshvpn.ConfigError, match="private key: no PEM block"):
+        Coordinator(config)
+
+
+def test_a_relay_shares_its_port(tmp_path: Path) -> None:
+    config = {"listen": "127.0.0.1:0", "state": str(tmp_path / "state"), "relay": "eu"}
+    with Coordinator(config) as coordinator:
+        with urllib.request.urlopen(f"{coordinator.url}/derp/probe") as response:
+            assert response.status == 200
+        with urllib.request.urlopen(f"{coordinator.url}/metrics") as response:
+            text = response.read().decode()
+    assert "meshvpn_coordinator_nodes 0\n" in text
+    assert "meshvpn_relay_clients 0\n" in text
+    config["listen"] = "0.0.0.0:0"
+    with pytest.raises(meshvpn.ConfigError, match='relay: "eu" needs `url`'):
+        Coordinator(config)
 
 
 @pytest.mark.parametrize(

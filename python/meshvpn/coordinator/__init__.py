@@ -10,6 +10,9 @@ A configuration file is YAML, and every field has a default::
 
     listen: 0.0.0.0:8080              # one port for nodes, administrators and monitoring
     url: http://203.0.113.1:8080      # how nodes reach it; only shown to people
+    tls:                              # without it, the REST API answers this machine alone
+      certificate: /etc/meshvpn/coordinator.crt
+      key: /etc/meshvpn/coordinator.pem
     state: /var/lib/meshvpn/coordinator
     domain: mesh.internal             # what names of nodes end with
     networks: [100.64.0.0/10, "fd12:3456:789a::/64"]
@@ -19,7 +22,8 @@ A configuration file is YAML, and every field has a default::
     ephemeral_timeout: 5m             # how long an ephemeral node may be away
     attempts_per_minute: 10           # failed log-ins that one address may have
     instance: main                    # its name among coordinators that share a store
-    relays:
+    relay: eu                         # serve a relay on the same port, for this region
+    relays:                           # others
       - region: eu
         url: https://relay.example
         certificate_sha256: 9f86d0…   # where no authority vouches for its certificate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from typing import TYPE_CHECKING, Any, Final, final
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
@@ -12,6 +13,7 @@ from meshvpn.coordinator.administration import Administration
 from meshvpn.errors import ConfigError, CoordinatorError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
     from http.client import HTTPResponse
 
@@ -30,11 +32,14 @@ class CoordinatorClient(Administration):
         url: where it is: ``http://127.0.0.1:8080`` or ``https://…``; unencrypted it answers its
             own machine alone.
         token: what it keeps in the file ``api-token`` of its state directory.
+        certificate: a file with its certificate (PEM), where no authority vouches for that.
     """
 
-    __slots__ = ("_token", "_url")
+    __slots__ = ("_context", "_token", "_url")
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(
+        self, url: str, token: str, *, certificate: str | os.PathLike[str] | None = None
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ConfigError(
@@ -44,6 +49,12 @@ class CoordinatorClient(Administration):
             raise ConfigError("token: it must be printable ASCII, and not empty")
         self._url = f"{parts.scheme}://{parts.netloc}/api/v1/"
         self._token = token
+        self._context = None
+        if certificate is not None:
+            try:
+                self._context = ssl.create_default_context(cafile=certificate)
+            except (OSError, ssl.SSLError) as error:
+                raise ConfigError(f"certificate: {certificate}: {error}") from error
 
     def __repr__(self) -> str:
         return f"<CoordinatorClient {self._url}>"
@@ -74,7 +85,7 @@ class CoordinatorClient(Administration):
         request = Request(self._url + path, data, headers, method=method)
         try:
             response: HTTPResponse
-            with urlopen(request, timeout=_TIMEOUT) as response:
+            with urlopen(request, timeout=_TIMEOUT, context=self._context) as response:
                 return json.load(response)
         except HTTPError as error:
             raise _refusal(error) from None

@@ -1,13 +1,11 @@
 //! Running coordinators.
 
-use std::io;
-
 use meshvpn_engine::netns;
 use meshvpn_proto::keys::PublicKey;
 use meshvpn_proto::route::Prefix;
 use meshvpn_server::coordinator::file::FileConfig;
 use meshvpn_server::coordinator::request::{NewKey, NewStatic, Request, RequestError, Response};
-use meshvpn_server::coordinator::service::running::{RunningCoordinator, StartError};
+use meshvpn_server::coordinator::service::running::RunningCoordinator;
 use pyo3::prelude::*;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +17,7 @@ use crate::errors::{config_error, coordinator_error, request_error};
 pub(crate) struct Coordinator {
     running: RunningCoordinator,
     url: Option<String>,
+    scheme: &'static str,
 }
 
 #[pymethods]
@@ -34,20 +33,26 @@ impl Coordinator {
             )
         })?;
         let url = config.url.clone();
-        let enter = move || match netns {
-            Some(name) => netns::enter(&name).map_err(|error| {
-                io::Error::new(error.kind(), format!("network namespace {name:?}: {error}"))
-            }),
-            None => Ok(()),
+        let scheme = if config.tls.is_some() {
+            "https"
+        } else {
+            "http"
         };
-        let running = py.detach(|| RunningCoordinator::start(config, Box::new(enter)));
-        let running = running.map_err(|error: StartError| coordinator_error(&error))?;
-        Ok(Self { running, url })
+        let name = netns.clone();
+        let enter = move || name.as_deref().map_or(Ok(()), netns::enter);
+        let running = py
+            .detach(|| RunningCoordinator::start(config, Box::new(enter)))
+            .map_err(|error| coordinator_error(&error, netns.as_deref()))?;
+        Ok(Self {
+            running,
+            url,
+            scheme,
+        })
     }
 
     /// How nodes reach it: what the configuration says, or where it listens.
     fn url(&self) -> String {
-        let local = || format!("http://{}", self.running.local_address());
+        let local = || format!("{}://{}", self.scheme, self.running.local_address());
         self.url.clone().unwrap_or_else(local)
     }
 

@@ -188,29 +188,37 @@ pub(crate) fn monitor_error(error: &MonitorError) -> PyErr {
 pub(crate) fn relay_error(error: &StartError, netns: Option<&str>) -> PyErr {
     let message = error.to_string();
     match error {
-        StartError::OnThread(source) => {
-            let message = format!("netns: {}: {message}", netns.unwrap_or_default());
-            if is_denied(source.raw_os_error()) {
-                denied(&message)
-            } else {
-                no_namespace(&message)
-            }
-        }
-        StartError::Bind { source, .. } => Python::attach(|py| {
-            let hint = match source.raw_os_error() {
-                Some(libc::EADDRINUSE) => "another program listens there: choose another port",
-                Some(libc::EADDRNOTAVAIL) => {
-                    "the address must be one of this host's (in the relay's namespace), or \
-                     0.0.0.0 or [::]"
-                }
-                Some(libc::EACCES) => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
-                _ => "check `listen`",
-            };
-            with_hint(py, &py.get_type::<NetworkError>(), &message, hint)
-        }),
+        StartError::OnThread(source) => thread_error(source, &message, netns),
+        StartError::Bind { source, .. } => listen_error(source, &message),
         StartError::Certificate(error) => certificate_error(error),
         _ => NetworkError::new_err(message),
     }
+}
+
+/// Why a server's thread could not enter the namespace that it was to live in.
+fn thread_error(source: &io::Error, message: &str, netns: Option<&str>) -> PyErr {
+    let message = format!("netns: {}: {message}", netns.unwrap_or_default());
+    if is_denied(source.raw_os_error()) {
+        denied(&message)
+    } else {
+        no_namespace(&message)
+    }
+}
+
+/// Why a server could not listen.
+fn listen_error(source: &io::Error, message: &str) -> PyErr {
+    Python::attach(|py| {
+        let hint = match source.raw_os_error() {
+            Some(libc::EADDRINUSE) => "another program listens there: choose another port",
+            Some(libc::EADDRNOTAVAIL) => {
+                "the address must be one of this host's (in the server's namespace), or 0.0.0.0 \
+                 or [::]"
+            }
+            Some(libc::EACCES) => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
+            _ => "check `listen`",
+        };
+        with_hint(py, &py.get_type::<NetworkError>(), message, hint)
+    })
 }
 
 /// What is wrong with a certificate.
@@ -269,21 +277,13 @@ pub(crate) fn system_dns_error(error: &SystemDnsError) -> PyErr {
     Python::attach(|py| with_hint(py, &py.get_type::<NetworkError>(), &message, hint))
 }
 
-/// Why a coordinator could not be started.
-pub(crate) fn coordinator_error(error: &CoordinatorStart) -> PyErr {
+/// Why a coordinator could not be started; `netns` is the namespace that it was to live in.
+pub(crate) fn coordinator_error(error: &CoordinatorStart, netns: Option<&str>) -> PyErr {
     let message = error.to_string();
     match error {
-        CoordinatorStart::Bind { source, .. } => Python::attach(|py| {
-            let hint = match source.raw_os_error() {
-                Some(libc::EADDRINUSE) => "another program listens there: choose another port",
-                Some(libc::EADDRNOTAVAIL) => "the address must be one of this host's, or 0.0.0.0",
-                Some(libc::EACCES) => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
-                _ => "check `listen`",
-            };
-            with_hint(py, &py.get_type::<NetworkError>(), &message, hint)
-        }),
-        CoordinatorStart::OnThread(source) if is_denied(source.raw_os_error()) => denied(&message),
-        CoordinatorStart::OnThread(_) => no_namespace(&message),
+        CoordinatorStart::OnThread(source) => thread_error(source, &message, netns),
+        CoordinatorStart::Bind { source, .. } => listen_error(source, &message),
+        CoordinatorStart::Certificate(error) => certificate_error(error),
         _ => Python::attach(|py| {
             let hint = "check that `state` is a directory of this user's, on a disk with room";
             with_hint(py, &py.get_type::<CoordinatorError>(), &message, hint)

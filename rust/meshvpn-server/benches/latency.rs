@@ -20,6 +20,7 @@ use meshvpn_server::coordinator::config::Config;
 use meshvpn_server::coordinator::request::{NewKey, Request, Response};
 use meshvpn_server::coordinator::service::Service;
 use meshvpn_server::coordinator::sqlite::SqliteStore;
+use meshvpn_server::listen::Front;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_tungstenite::connect_async;
@@ -61,7 +62,7 @@ async fn measure(size: u64) {
         .expect("a coordinator");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("its address");
-    tokio::spawn(meshvpn_server::http::serve(listener, service.router()));
+    tokio::spawn(Front::new(None, service.router()).serve(listener));
     let key = NewKey {
         reusable: true,
         ..NewKey::default()

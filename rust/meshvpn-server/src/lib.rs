@@ -6,7 +6,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`coordinator`] | who is in the mesh, and what everyone is told of it |
-//! | `http` | how HTTP is served, whatever it is for (feature `net`) |
+//! | `http` | who is at the other end of a request (feature `net`) |
 //! | `listen` | one TCP port for all of it, with TLS or without (feature `net`) |
 //! | `relay` | packets for peers that cannot be reached directly (feature `net`) |
 

@@ -3,6 +3,9 @@
 //! ```yaml
 //! listen: 0.0.0.0:8080              # one port for nodes, administrators and monitoring
 //! url: http://203.0.113.1:8080      # how nodes reach it; only shown to people
+//! tls:                              # without it, the REST API answers this machine alone
+//!   certificate: /etc/meshvpn/coordinator.crt
+//!   key: /etc/meshvpn/coordinator.pem
 //! state: /var/lib/meshvpn/coordinator
 //! domain: mesh.internal             # what names of nodes end with
 //! networks: [100.64.0.0/10, fd12:3456:789a::/64]
@@ -12,7 +15,8 @@
 //! ephemeral_timeout: 5m             # how long an ephemeral node may be away
 //! attempts_per_minute: 10           # failed log-ins that one address may have
 //! instance: main                    # its name among coordinators that share a store
-//! relays:
+//! relay: eu                         # serve a relay on the same port, for this region
+//! relays:                           # others
 //!   - region: eu
 //!     url: https://relay.example
 //!     certificate_sha256: 9f86d0…   # where no authority vouches for its certificate
@@ -42,10 +46,24 @@ pub struct FileConfig {
     pub listen: SocketAddr,
     /// How nodes reach it, where that is not where it listens.
     pub url: Option<String>,
+    /// Its certificate; plain HTTP without one.
+    pub tls: Option<TlsFiles>,
+    /// The region of the relay that it serves on the same port; none when it serves none.
+    pub relay: Option<String>,
     /// The directory of its state.
     pub state: PathBuf,
     /// How it decides.
     pub coordinator: Config,
+}
+
+/// Where the certificate lies, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The certificate, with those that lead to its authority after it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// What is wrong with a configuration file.
@@ -76,6 +94,8 @@ pub enum FileError {
 struct File {
     listen: Option<String>,
     url: Option<String>,
+    tls: Option<TlsFiles>,
+    relay: Option<String>,
     state: Option<PathBuf>,
     domain: Option<String>,
     networks: Option<Vec<String>>,
@@ -130,11 +150,18 @@ impl FileConfig {
                 .attempts_per_minute
                 .unwrap_or(defaults.attempts_per_minute),
         };
+        let listen: SocketAddr = listen
+            .parse()
+            .map_err(|_| wrong("listen", listen, "is not IP:PORT; write 0.0.0.0:8080"))?;
+        if let (Some(region), None, true) = (&file.relay, &file.url, listen.ip().is_unspecified()) {
+            let text = format!("needs `url`: nodes cannot find a relay at {listen}");
+            return Err(wrong("relay", region, text));
+        }
         Ok(Self {
-            listen: listen
-                .parse()
-                .map_err(|_| wrong("listen", listen, "is not IP:PORT; write 0.0.0.0:8080"))?,
+            listen,
             url: file.url,
+            tls: file.tls,
+            relay: file.relay,
             state: file.state.unwrap_or_else(|| DEFAULT_STATE.into()),
             coordinator,
         })
@@ -267,6 +294,8 @@ mod tests {
             Some(Duration::from_secs(180 * 86_400))
         );
         assert_eq!(coordinator.relays[0].id, RelayId(1));
+        assert_eq!(config.relay.as_deref(), Some("eu"));
+        assert!(config.tls.is_some());
         let empty = FileConfig::parse("# nothing\n").unwrap();
         assert!(!empty.coordinator.allow_all && empty.coordinator.relays.is_empty());
     }
@@ -298,6 +327,8 @@ mod tests {
                 "unknown field `listn`, expected one of `listen`",
             ),
             ("listen: [", "line 1"),
+            ("relay: eu", "relay: \"eu\" needs `url`"),
+            ("tls: {certificate: x}", "missing field `key`"),
             ("relays: [{region: eu}]", "missing field `url`"),
             (
                 "relays: [{region: eu, url: ftp://x}]",

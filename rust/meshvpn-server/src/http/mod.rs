@@ -1,13 +1,6 @@
-//! How HTTP is served here, whatever it is for.
-//!
-//! One listener can carry the coordinator, a relay and what else comes; routers are merged before. Every request
-//! carries the [`Peer`] that it comes from, so that a handler knows what it may answer.
-
-mod serve;
+//! What handlers of HTTP requests are told, whatever they are for.
 
 use core::net::SocketAddr;
-
-pub use serve::serve;
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

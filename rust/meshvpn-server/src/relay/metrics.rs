@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 /// OpenMetrics, which Prometheus reads.
-pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) fn text(statistics: &Statistics) -> String {
     let mut registry = Registry::default();
@@ -19,8 +19,9 @@ pub(super) fn text(statistics: &Statistics) -> String {
     text
 }
 
+/// The counters, for a registry.
 #[derive(Debug)]
-struct Counters(Statistics);
+pub(crate) struct Counters(pub(crate) Statistics);
 
 impl Collector for Counters {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {

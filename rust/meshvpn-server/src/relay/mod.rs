@@ -15,7 +15,7 @@
 
 mod clients;
 mod connection;
-mod metrics;
+pub(crate) mod metrics;
 mod pages;
 pub mod running;
 pub mod verify;
@@ -79,7 +79,12 @@ impl Relay {
 
     /// What it answers over HTTP: `/derp/probe`, `/derp/latency-check`, `/generate_204`, `/metrics`.
     pub fn pages(&self) -> Router {
-        pages::router(self)
+        pages::router().merge(pages::metrics(self))
+    }
+
+    /// The same for a port that has metrics of its own.
+    pub fn pages_without_metrics(&self) -> Router {
+        pages::router()
     }
 
     /// Says to every client now and then that the relay is there: to be run beside it.

@@ -16,12 +16,16 @@ const RESPONSE: HeaderName = HeaderName::from_static("x-tailscale-response");
 /// Longest challenge, in bytes.
 const MOST_CHALLENGE: usize = 64;
 
-pub(super) fn router(relay: &Relay) -> Router {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/derp", get(upgrade_required))
         .route("/derp/probe", get(probe).head(probe))
         .route("/derp/latency-check", get(probe).head(probe))
         .route("/generate_204", get(no_content))
+}
+
+pub(super) fn metrics(relay: &Relay) -> Router {
+    Router::new()
         .route("/metrics", get(show_metrics))
         .with_state(relay.clone())
 }

@@ -6,7 +6,9 @@
 //! | `socket` | a node's WebSocket: the channel's bytes, one task a node |
 //! | `api` | the REST API for administrators, and its OpenAPI document |
 //! | `running` | all of it on a thread of its own |
-//! | `metrics` | counters in Prometheus' text format |
+//! | `own_relay` | a relay on the same port |
+//! | `state_files` | secrets in the state directory |
+//! | `metrics` | counters for Prometheus |
 //!
 //! A [`Service`] is a handle: it can be cloned, and the driver ends when the last one is gone. Its
 //! [`router`](Service::router) can be served alone or beside others on one listener.
@@ -22,8 +24,12 @@ mod api;
 mod driver;
 mod metrics;
 #[cfg(feature = "store")]
+mod own_relay;
+#[cfg(feature = "store")]
 pub mod running;
 mod socket;
+#[cfg(feature = "store")]
+mod state_files;
 #[cfg(all(test, feature = "store"))]
 #[allow(clippy::unwrap_used, reason = "helpers of tests fail with it")]
 mod tests;
@@ -41,6 +47,7 @@ use self::driver::{Driver, Input};
 use super::config::Config;
 use super::request::{NewKey, Request, RequestError, Response};
 use super::store::{Secrets, Store, StoreError};
+use crate::relay::Relay;
 
 /// What waits for the driver at most, before those who bring it wait, too.
 const INPUTS: usize = 4096;
@@ -137,12 +144,19 @@ impl Service {
         self.ask(Request::CreateKey(key)).await
     }
 
-    /// Everything that it serves over HTTP. Each request must carry a
-    /// [`Peer`](crate::http::Peer), as [`crate::http::serve`] sees to.
+    /// Everything that it serves over HTTP. Each request must carry a [`Peer`](crate::http::Peer), as
+    /// [`Front`](crate::listen::Front) sees to.
     pub fn router(&self) -> Router {
+        self.router_beside(None)
+    }
+
+    /// The same with the pages of a relay that shares the port.
+    pub fn router_beside(&self, relay: Option<Relay>) -> Router {
+        let pages = relay.as_ref().map(Relay::pages_without_metrics);
         api::router(self.clone())
             .merge(socket::router(self.clone()))
-            .merge(metrics::router(self.clone()))
+            .merge(metrics::router(self.clone(), relay))
+            .merge(pages.unwrap_or_default())
     }
 }
 

@@ -1,9 +1,8 @@
 //! A coordinator on a thread of its own, for those who have no runtime.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,11 +14,13 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-use super::{Figures, Service, Token};
-use crate::coordinator::file::FileConfig;
+use super::{Figures, Service, Token, own_relay, state_files};
+use crate::coordinator::file::{FileConfig, TlsFiles};
 use crate::coordinator::request::{NewKey, Request, RequestError, Response};
 use crate::coordinator::sqlite::SqliteStore;
 use crate::coordinator::store::StoreError;
+use crate::listen::{Certificate, CertificateError, Front};
+use crate::relay::Relay;
 
 /// Files in the state directory.
 const DATABASE: &str = "state.db";
@@ -46,7 +47,10 @@ pub enum StartError {
     /// Its state cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A file of its state directory.
+    /// Its certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// A file of its state directory, or its certificate's.
     #[error("{path}: {source}")]
     File {
         /// Which one.
@@ -163,10 +167,10 @@ fn run(config: FileConfig, on_thread: OnThread, started: &SyncSender<Started>, s
     };
     runtime.block_on(async {
         match set_up(config).await {
-            Ok((service, listener, local)) => {
-                let handle = (service.clone(), Handle::current(), local);
+            Ok(serving) => {
+                let handle = (serving.service.clone(), Handle::current(), serving.local);
                 if started.send(Ok(handle)).is_ok() {
-                    serve(service, listener, local, stop).await;
+                    serving.run(stop).await;
                 }
             }
             Err(error) => drop(started.send(Err(error))),
@@ -175,54 +179,78 @@ fn run(config: FileConfig, on_thread: OnThread, started: &SyncSender<Started>, s
     // Connections that are still open end with the runtime.
 }
 
-async fn set_up(config: FileConfig) -> Result<(Service, TcpListener, SocketAddr), StartError> {
+/// What is served, and where.
+struct Serving {
+    service: Service,
+    relay: Option<Relay>,
+    front: Front,
+    listener: TcpListener,
+    local: SocketAddr,
+}
+
+async fn set_up(mut config: FileConfig) -> Result<Serving, StartError> {
     let address = config.listen;
     let bind = |source| StartError::Bind { address, source };
     let listener = TcpListener::bind(address).await.map_err(bind)?;
     let local = listener.local_addr().map_err(bind)?;
+    let certificate = config.tls.as_ref().map(certificate).transpose()?;
+    own_relay::announce(&mut config, local, certificate.as_ref());
     let store = SqliteStore::open(&config.state.join(DATABASE)).await?;
-    let token = token(&config.state.join(TOKEN))?;
+    let token = state_files::secret(&config.state.join(TOKEN), |random| {
+        Zeroizing::new(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    })?;
+    let token = Token::new((*token).clone());
     let service = Service::start(config.coordinator, store, Some(token)).await?;
-    Ok((service, listener, local))
-}
-
-async fn serve(service: Service, listener: TcpListener, local: SocketAddr, stop: &Notify) {
-    tracing::info!(%local, key = %service.public_key(), "coordinator started");
-    let router = service.router();
-    tokio::select! {
-        () = crate::http::serve(listener, router) => {}
-        () = stop.notified() => {}
+    let relay = config
+        .relay
+        .map(|_| own_relay::start(&service, &config.state));
+    let relay = relay.transpose()?;
+    let mut front = Front::new(relay.clone(), service.router_beside(relay.clone()));
+    if let Some(certificate) = &certificate {
+        front = front.with_tls(certificate)?;
     }
-    tracing::info!(%local, "coordinator stopped");
+    Ok(Serving {
+        service,
+        relay,
+        front,
+        listener,
+        local,
+    })
 }
 
-/// What administrators must show: made at the first start, and kept where only the owner reads.
-fn token(path: &Path) -> Result<Token, StartError> {
-    let fail = |source| StartError::File {
-        path: path.display().to_string(),
-        source,
+fn certificate(files: &TlsFiles) -> Result<Certificate, StartError> {
+    let read = |path: &Path| {
+        fs::read_to_string(path).map_err(|source| StartError::File {
+            path: path.display().to_string(),
+            source,
+        })
     };
-    let mut file = OpenOptions::new();
-    match file.write(true).create_new(true).mode(0o600).open(path) {
-        Ok(mut file) => {
-            let mut random = Zeroizing::new([0; 32]);
-            getrandom::fill(&mut *random).map_err(|error| fail(io::Error::other(error)))?;
-            let text: Zeroizing<String> =
-                Zeroizing::new(random.iter().map(|byte| format!("{byte:02x}")).collect());
-            let line = Zeroizing::new(format!("{}\n", *text));
-            file.write_all(line.as_bytes()).map_err(fail)?;
-            file.sync_all().map_err(fail)?;
-            Ok(Token::new((*text).clone()))
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let text = Zeroizing::new(fs::read_to_string(path).map_err(fail)?);
-            let text = text.trim();
-            if text.is_empty() {
-                let source = io::Error::other("it is empty: remove it, and another is made");
-                return Err(fail(source));
+    let key = Zeroizing::new(read(&files.key)?);
+    Ok(Certificate::from_pem(&read(&files.certificate)?, &key)?)
+}
+
+impl Serving {
+    async fn run(self, stop: &Notify) {
+        let Self {
+            service,
+            relay,
+            front,
+            listener,
+            local,
+        } = self;
+        let key = service.public_key();
+        tracing::info!("coordinator started at {local}, public key {key}");
+        let keep_alive = async {
+            match &relay {
+                Some(relay) => relay.keep_alive().await,
+                None => core::future::pending().await,
             }
-            Ok(Token::new(text.to_owned()))
+        };
+        tokio::select! {
+            () = front.serve(listener) => {}
+            () = keep_alive => {}
+            () = stop.notified() => {}
         }
-        Err(error) => Err(fail(error)),
+        tracing::info!("coordinator stopped at {local}");
     }
 }

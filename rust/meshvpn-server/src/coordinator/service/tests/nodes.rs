@@ -19,6 +19,7 @@ use crate::coordinator::request::{NewKey, Request, Response};
 use crate::coordinator::service::{Service, Token};
 use crate::coordinator::sqlite::SqliteStore;
 use crate::coordinator::store::Store;
+use crate::listen::Front;
 
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -46,7 +47,7 @@ pub(super) async fn serve(store: impl Store) -> Server {
         .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let task = tokio::spawn(crate::http::serve(listener, service.router()));
+    let task = tokio::spawn(Front::new(None, service.router()).serve(listener));
     Server {
         service,
         address,
